@@ -1,0 +1,25 @@
+"""HDF5 files opened so that nothing outside them is read and no claim is believed.
+
+An HDF5 file may hold links to other files, data sets whose bytes lie in other files,
+filters that load plug-ins, and sizes that no disk could hold. What is opened here comes
+with none of these, or not at all.
+"""
+
+from nninvert.hdf5.attributes import attribute_names, attribute_text
+from nninvert.hdf5.dataset import dataset
+from nninvert.hdf5.listing import tree
+from nninvert.hdf5.opening import is_hdf5, open_hdf5
+from nninvert.hdf5.path import child
+from nninvert.hdf5.values import mapped, read
+
+__all__ = [
+    "attribute_names",
+    "attribute_text",
+    "child",
+    "dataset",
+    "is_hdf5",
+    "mapped",
+    "open_hdf5",
+    "read",
+    "tree",
+]
