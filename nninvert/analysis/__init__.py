@@ -1,0 +1,1 @@
+"""What can be said about a network and its targets before and after inverting it."""

@@ -1,0 +1,115 @@
+"""How far x moves when y does: by the Jacobian at each row's own x."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert import tolerances
+from nninvert.context import Context
+from nninvert.layers import LinearLayer
+from nninvert.linalg.factor import factorise
+from nninvert.network import Network
+
+Float64 = NDArray[np.float64]
+
+_PROBES = 8
+
+
+def is_layerwise_invertible(network: Network, context: Context) -> bool:
+    """Whether every segment is one-to-one and square: J^-1 is then a product of solves."""
+    for segment in network.segments:
+        layer = segment.layer
+        if layer.facts.one_to_one is False or layer.facts.lost:
+            return False
+        if isinstance(layer, LinearLayer):
+            m, n = layer.linear_part[0].shape
+            if m != n or factorise(layer.linear_part[0], context).nullity:
+                return False
+    return True
+
+
+def dense_is_cheap(network: Network) -> bool:
+    """Whether Jacobians may be formed and decomposed, one per row."""
+    return tolerances.svd_is_cheap((network.n_out, network.n_in))
+
+
+def movement(
+    network: Network, x: Float64, half_step: Float64, context: Context
+) -> Float64:
+    """Estimate ||dx|| for a rounding error of y: the root mean square over such errors.
+
+    The errors are independent and uniform in +-half_step, so that the mean square of dx
+    is ``sum_j ||J^-1 e_j||^2 h_j^2 / 3``; random signs estimate the sum without forming
+    J^-1 (Hutchinson, Commun. Stat. Simul. 18, 1989). For networks that are not square
+    J^+ stands for J^-1.
+
+    Parameters
+    ----------
+    network : Network
+    x : float64 array, shape (rows, n_in)
+        Finite.
+    half_step : float64 array, shape (rows, n_out)
+        Largest error of each output.
+    context : Context
+
+    Returns
+    -------
+    float64 array, shape (rows,); NaN where it cannot be had at reasonable cost.
+    """
+    signs = np.random.default_rng(context.seed).choice(
+        [-1.0, 1.0], size=(_PROBES, *half_step.shape)
+    )
+    errors = signs * half_step / np.sqrt(3.0)
+    if is_layerwise_invertible(network, context):
+        moved = network.linearize(x).solve(errors, context)
+    elif dense_is_cheap(network):
+        moved = np.stack(
+            [
+                np.linalg.lstsq(jacobian, errors[:, row].T, rcond=None)[0].T
+                for row, jacobian in enumerate(jacobians(network, x))
+            ],
+            axis=1,
+        )
+    else:
+        return np.full(x.shape[0], np.nan)
+    return np.sqrt(np.mean(np.sum(moved * moved, axis=2), axis=0))
+
+
+def jacobians(network: Network, x: Float64) -> list[Float64]:
+    """Dense Jacobians row by row, so that only one batch of one is held at a time."""
+    return [network.linearize(row[None, :]).dense()[0] for row in x]
+
+
+def digits_from_movement(moved: Float64, x: Float64) -> tuple[Float64, Float64]:
+    """Relative movement and the decimal digits of x that it leaves, per row."""
+    size = np.linalg.norm(x, axis=1)
+    relative = np.full(moved.shape, np.nan)
+    np.divide(moved, size, out=relative, where=size > 0.0)
+    floor = np.maximum(relative, 0.5 * tolerances.EPS64)
+    return relative, np.maximum(-np.log10(floor), 0.0)
+
+
+def jacobian_ranks(network: Network, x: Float64) -> NDArray[np.int64]:
+    """Numerical rank of the Jacobian at each row; -1 where it is not cheap to find."""
+    if not dense_is_cheap(network):
+        return np.full(x.shape[0], -1, dtype=np.int64)
+    ranks = [int(np.linalg.matrix_rank(j)) for j in jacobians(network, x)]
+    return np.array(ranks, dtype=np.int64)
+
+
+def jacobian_digits(network: Network, x: Float64) -> Float64:
+    """log10 of the 2-norm condition number of the Jacobian at each row.
+
+    inf where it is singular, NaN where the decomposition is not cheap.
+    """
+    if not dense_is_cheap(network):
+        return np.full(x.shape[0], np.nan)
+    found = np.empty(x.shape[0])
+    for row, jacobian in enumerate(jacobians(network, x)):
+        values = np.linalg.svd(jacobian, compute_uv=False)
+        singular = values[-1] <= tolerances.singular_threshold(
+            jacobian.shape, float(values[0])
+        )
+        found[row] = np.inf if singular else np.log10(values[0] / values[-1])
+    return found

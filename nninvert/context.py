@@ -1,0 +1,178 @@
+"""What a computation may use and whom it tells: memory, time, progress, factors.
+
+A `Context` travels with every computation. It holds no result and knows no network. Work
+reports progress by `Context.emit` and asks `Context.should_stop` between steps of at most
+a few seconds; it neither prints nor handles signals.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+FactorKey = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of work of one stage are finished."""
+
+    stage: str
+    done: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for the user about what is being done and why."""
+
+    text: str
+
+
+Event = Progress | Notice
+
+
+class Sized(Protocol):
+    """Anything that knows its own memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held in memory."""
+        ...
+
+
+T = TypeVar("T", bound=Sized)
+
+
+class FactorStore:
+    """Factorisations by key, the least recently used ones evicted beyond the budget.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes. One factorisation larger than the budget is still handed out, not kept.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._items: OrderedDict[FactorKey, Sized] = OrderedDict()
+
+    def get_or_build(self, key: FactorKey, build: Callable[[], T]) -> T:
+        """Return the factorisation of `key`, built now unless it is still there."""
+        if key in self._items:
+            self._items.move_to_end(key)
+            return self._items[key]  # type: ignore[return-value]
+        made = build()
+        self._items[key] = made
+        self._evict()
+        return made
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all factorisations."""
+        return sum(item.nbytes for item in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._items.clear()
+
+    def _evict(self) -> None:
+        while self._items and self.nbytes > self.budget:
+            self._items.popitem(last=False)
+
+
+def available_memory() -> int:
+    """Bytes that this process may still use: free memory, or the cgroup's rest if less."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free = int(line.split()[1]) * 1024
+    limit, used = (
+        Path("/sys/fs/cgroup/memory.max"),
+        Path("/sys/fs/cgroup/memory.current"),
+    )
+    if limit.exists() and used.exists():
+        text = limit.read_text().strip()
+        if text.isdigit():
+            free = min(free, max(int(text) - int(used.read_text()), 0))
+    return free
+
+
+def _ignore(event: Event) -> None:
+    """Take an event and do nothing: the library is silent unless asked."""
+
+
+@dataclass
+class Context:
+    """Resources, limits and listeners of one computation.
+
+    Attributes
+    ----------
+    memory : int
+        Bytes that the computation may hold; default: 80 % of what is free now.
+    scratch : Path or None
+        Folder for temporary files; None: beside the output.
+    threads : int or None
+        BLAS threads; None: the libraries' own default.
+    engine : str
+        Which linear algebra engine; "auto" lets the program choose.
+    seed : int
+        Of every random choice.
+    time_limit : float or None
+        Seconds from the construction of this object after which work stops.
+    listener : callable
+        Receives every event.
+    factors : FactorStore
+        Factorisations shared by the solves of this computation.
+    """
+
+    memory: int = field(default_factory=lambda: int(0.8 * available_memory()))
+    scratch: Path | None = None
+    threads: int | None = None
+    engine: str = "auto"
+    seed: int = 0
+    time_limit: float | None = None
+    listener: Callable[[Event], None] = _ignore
+    factors: FactorStore = field(init=False)
+    _started: float = field(init=False, repr=False)
+    _interrupt: threading.Event = field(
+        init=False, repr=False, default_factory=threading.Event
+    )
+
+    def __post_init__(self) -> None:
+        self.factors = FactorStore(self.memory // 2)
+        self._started = time.monotonic()
+
+    def emit(self, event: Event) -> None:
+        """Tell whoever listens."""
+        self.listener(event)
+
+    def interrupt(self) -> None:
+        """Ask the computation to stop soon; safe from a signal handler."""
+        self._interrupt.set()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether `interrupt` was called."""
+        return self._interrupt.is_set()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the computation began."""
+        return time.monotonic() - self._started
+
+    def should_stop(self) -> bool:
+        """Whether to end now with the best result so far."""
+        late = self.time_limit is not None and self.elapsed > self.time_limit
+        return late or self.interrupted

@@ -1,0 +1,72 @@
+"""The layers a network is made of, and the registry that names them."""
+
+from nninvert.errors import UnsupportedLayerError
+from nninvert.layers._base import (
+    Facts,
+    Layer,
+    Linearization,
+    LinearLayer,
+    Preimage,
+    Shape,
+    Weights,
+    size_of,
+)
+from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.dense import Dense
+from nninvert.layers.elementwise import Elementwise
+from nninvert.layers.graph import Graph, Node, Segment
+from nninvert.layers.reshape import Identity, Permute, Reshape
+from nninvert.layers.scaling import BatchNormalization, Normalization, Rescaling
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.kind: layer
+    for layer in (
+        BatchNormalization,
+        Dense,
+        Elementwise,
+        Graph,
+        Identity,
+        Normalization,
+        Permute,
+        Rescaling,
+        Reshape,
+    )
+}
+
+
+def layer_class(kind: str, place: tuple[int | str, str]) -> type[Layer]:
+    """Look a kind up; `place` (index, name) is for the message."""
+    if kind not in LAYERS:
+        raise UnsupportedLayerError(
+            "kind",
+            got=repr(kind),
+            expected="one of " + ", ".join(sorted(LAYERS)),
+            layer=place,
+        )
+    return LAYERS[kind]
+
+
+__all__ = [
+    "LAYERS",
+    "AffineRun",
+    "BatchNormalization",
+    "Dense",
+    "Elementwise",
+    "Facts",
+    "Graph",
+    "Identity",
+    "Layer",
+    "LinearLayer",
+    "Linearization",
+    "Node",
+    "Normalization",
+    "Permute",
+    "Preimage",
+    "Rescaling",
+    "Reshape",
+    "Segment",
+    "Shape",
+    "Weights",
+    "layer_class",
+    "size_of",
+]

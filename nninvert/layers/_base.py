@@ -1,0 +1,346 @@
+"""What every layer offers: forward, linearisation, facts, preimage, description.
+
+Layers see arrays (batch, *shape) in float64. A layer is bound to its input shape when it
+is constructed, so that its output shape, its linear map and its facts are properties, and
+its preimage knows what to give back. Layers are immutable; those that are shared in a file
+become several objects over the same stored weights.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert import tolerances
+from nninvert.context import Context
+from nninvert.layers.activations import Interval
+from nninvert.linalg.factor import Factorisation, factorise
+from nninvert.linalg.map import LinearMap
+from nninvert.linalg.stored import StoredMatrix
+
+Float64 = NDArray[np.float64]
+Shape = tuple[int, ...]
+Weights = Mapping[str, StoredMatrix | NDArray[np.generic]]
+
+
+def size_of(shape: Shape) -> int:
+    """How many numbers an array of this shape holds."""
+    return math.prod(shape)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true of a layer for every x, as far as its structure tells.
+
+    Attributes
+    ----------
+    one_to_one : bool or None
+        Different x give different y; None: it depends on the numbers (rank).
+    onto : bool or None
+        Every y is reached.
+    image : tuple of Interval or None
+        Elementwise range of y, disjoint and ascending; None where it is not elementwise.
+    lost : int
+        Dimensions of x that are lost whatever the weights are.
+    reason : str
+        Why it is not one-to-one, for people; "" where it is.
+    """
+
+    one_to_one: bool | None
+    onto: bool | None
+    image: tuple[Interval, ...] | None
+    lost: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Preimage:
+    """What is known about the x of given y, for each row.
+
+    Attributes
+    ----------
+    x : float64 array, shape (batch, *input_shape)
+        One origin; where y has none, the origin of the nearest value of the image (for
+        linear layers the least-squares solution of minimum norm). Always finite for
+        finite y.
+    radius : float64 array, shape of x
+        How far x may move when y moves within the radius that was given with it, unit by
+        unit, plus the rounding made here; cut at `tolerances.RADIUS_CAP` where unbounded.
+    outside : int array, shape (batch,)
+        Number of units of y outside the image by more than their radius.
+    overshoot : float64 array, shape (batch,)
+        Largest distance of such a unit from the image; 0 where none.
+    unit : int array, shape (batch,)
+        Which unit that is (flat index into y); -1 where none.
+    place : int array, shape (batch,)
+        In a graph: index of the segment that y left, the last one on the way; else 0.
+    proved : bool array, shape (batch,)
+        Whether leaving the image proves that no value within the radius has an origin:
+        everything later had exactly one way back.
+    free : bool array, shape (batch, n_in), or None
+        Entries of x of which only an interval is known; None: no entry.
+    free_dimensions : int array, shape (batch,)
+        Dimensions that the given values say nothing about: kernels of linear maps, and
+        units of which only an interval is known.
+    origins : float64 array, shape (batch,)
+        log2 of the number of combinations of branches that reach y.
+    """
+
+    x: Float64
+    radius: Float64
+    outside: NDArray[np.int64]
+    overshoot: Float64
+    unit: NDArray[np.int64]
+    place: NDArray[np.int64]
+    proved: NDArray[np.bool_]
+    free: NDArray[np.bool_] | None
+    free_dimensions: NDArray[np.int64]
+    origins: Float64
+
+    @property
+    def unique(self) -> NDArray[np.bool_]:
+        """Rows in which x is the only origin: nothing free, no other branch."""
+        return (self.origins == 0.0) & (self.free_dimensions == 0)
+
+    @classmethod
+    def of_inside(cls, x: Float64, radius: Float64, kernel: int = 0) -> Preimage:
+        """A preimage of values that all lie in the image, `kernel` dimensions lost."""
+        rows = x.shape[0]
+        return cls(
+            x=x,
+            radius=radius,
+            outside=np.zeros(rows, dtype=np.int64),
+            overshoot=np.zeros(rows),
+            unit=np.full(rows, -1, dtype=np.int64),
+            place=np.zeros(rows, dtype=np.int64),
+            proved=np.zeros(rows, dtype=np.bool_),
+            free=None,
+            free_dimensions=np.full(rows, kernel, dtype=np.int64),
+            origins=np.zeros(rows),
+        )
+
+
+class Linearization(ABC):
+    """A layer, or a network, near one x of each row: y and the products with Jacobians.
+
+    The products take any number of leading axes before the batch:
+    (..., batch, *input_shape) to (..., batch, *output_shape) and back.
+
+    Attributes
+    ----------
+    y : float64 array, shape (batch, *output_shape)
+        The value at x, by the plain forward pass.
+    """
+
+    y: Float64
+
+    @abstractmethod
+    def jvp(self, dx: Float64) -> Float64:
+        """J dx."""
+
+    @abstractmethod
+    def vjp(self, dy: Float64) -> Float64:
+        """J^T dy."""
+
+    @abstractmethod
+    def magnitude(self, dx: Float64) -> Float64:
+        """|J| |dx|: how far y can move when each x_i moves by up to |dx_i|."""
+
+    @abstractmethod
+    def solve(self, dy: Float64, context: Context) -> Float64:
+        """A dx with J dx = dy, layer by layer.
+
+        Exact for layers that are square and nonsingular; else each layer's least-squares
+        solution of minimum norm. Where a slope is zero, so is the step.
+        """
+
+
+class Layer(ABC):
+    """One step of a network.
+
+    Attributes
+    ----------
+    input_shape, output_shape : tuple of int
+        Without the batch axis.
+    kind : str
+        Key in the registry `LAYERS`.
+    """
+
+    kind: ClassVar[str]
+    input_shape: Shape
+
+    @property
+    @abstractmethod
+    def output_shape(self) -> Shape:
+        """Shape of y without the batch axis."""
+
+    @abstractmethod
+    def forward(self, x: Float64) -> Float64:
+        """Evaluate in float64, (batch, *input_shape) to (batch, *output_shape)."""
+
+    @abstractmethod
+    def linearize(self, x: Float64) -> Linearization:
+        """Value and Jacobian products at x."""
+
+    @property
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What the structure tells about invertibility."""
+
+    @abstractmethod
+    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+        """Invert each row; never raises because of the data.
+
+        Parameters
+        ----------
+        y : float64 array, shape (batch, *output_shape)
+            Finite.
+        radius : float64 array, shape of y
+            How far each unit may be off: rounding of the stored type, or the errors that
+            the solves before made. A value outside the image by no more than that counts
+            as lying on its edge.
+        context : Context
+            Holds the factorisations.
+        """
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Parameters as JSON can hold them, without weights and input shape."""
+
+    def weights(self) -> Weights:
+        """Named arrays and matrices as stored; empty for layers without."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def from_config(
+        cls, config: Mapping[str, Any], weights: Weights, input_shape: Shape
+    ) -> Self:
+        """Rebuild a layer from `config`, `weights` and its input shape."""
+
+
+class LinearLayer(Layer):
+    """A layer ``y = A x + b``: everything follows from `linear_part`."""
+
+    @property
+    @abstractmethod
+    def linear_part(self) -> tuple[LinearMap, Float64 | None]:
+        """A on flattened arrays, and b of shape (n_out,) or None for zero."""
+
+    def forward(self, x: Float64) -> Float64:
+        """A x + b."""
+        linear_map, bias = self.linear_part
+        y = linear_map.apply(x.reshape(x.shape[0], -1))
+        if bias is not None:
+            y = y + bias
+        return y.reshape(x.shape[0], *self.output_shape)
+
+    def linearize(self, x: Float64) -> Linearization:
+        """The map itself, whatever x is."""
+        return _AffineLinearization(self, self.forward(x))
+
+    @property
+    def facts(self) -> Facts:
+        """Structure only: a wider input than output loses the difference."""
+        m, n = self.linear_part[0].shape
+        lost = max(n - m, 0)
+        reason = f"maps {n} numbers to {m}: at least {lost} directions of x are lost"
+        return Facts(
+            one_to_one=False if lost else None,
+            onto=False if m > n else None,
+            image=None,
+            lost=lost,
+            reason=reason if lost else "",
+        )
+
+    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+        """Solve A x = y - b with the map's factorisation."""
+        linear_map, bias = self.linear_part
+        factor = factorise(linear_map, context)
+        flat = y.reshape(y.shape[0], -1)
+        target = flat if bias is None else flat - bias
+        x = factor.solve(target)
+        found = _linear_preimage(linear_map, factor, target, x, _flat(radius))
+        shape = (y.shape[0], *self.input_shape)
+        return _reshaped(found, shape)
+
+
+def _flat(array: Float64) -> Float64:
+    return array.reshape(array.shape[0], -1)
+
+
+def _reshaped(found: Preimage, shape: Shape) -> Preimage:
+    return replace(found, x=found.x.reshape(shape), radius=found.radius.reshape(shape))
+
+
+def _linear_preimage(
+    linear_map: LinearMap,
+    factor: Factorisation,
+    target: Float64,
+    x: Float64,
+    radius: Float64,
+) -> Preimage:
+    """Judge a least-squares solution: error radius, distance of y from the range."""
+    n = linear_map.shape[1]
+    residual = np.abs(target - linear_map.apply(x))
+    rounding = tolerances.EPS64 * (np.sqrt(n) * linear_map.magnitude(x) + np.abs(target))
+    reachable = Preimage.of_inside(x, radius, factor.nullity)
+    if factor.onto:
+        slack = radius + rounding + residual
+        out = np.zeros(x.shape[0], dtype=np.bool_)
+        misfit = np.zeros(x.shape[0])
+    else:
+        # The residual is orthogonal to the range: no y within the radius comes closer
+        # than the residual's norm less the radius's.
+        slack = radius + rounding
+        misfit = np.linalg.norm(residual, axis=1)
+        out = misfit > np.linalg.norm(slack, axis=1)
+    spread = factor.spread(np.minimum(slack, tolerances.RADIUS_CAP))
+    own = tolerances.EPS64 * np.abs(x)
+    return replace(
+        reachable,
+        radius=np.minimum(spread + own, tolerances.RADIUS_CAP),
+        outside=np.where(out, np.count_nonzero(residual > slack, axis=1), 0),
+        overshoot=np.where(out, misfit, 0.0),
+        unit=np.where(out, residual.argmax(axis=1), -1),
+        proved=out,
+    )
+
+
+class _AffineLinearization(Linearization):
+    def __init__(self, layer: LinearLayer, y: Float64) -> None:
+        self._layer, self.y = layer, y
+        self._map = layer.linear_part[0]
+
+    def jvp(self, dx: Float64) -> Float64:
+        """A dx."""
+        layer = self._layer
+        lead = dx.shape[: dx.ndim - len(layer.input_shape)]
+        return self._map.apply(dx.reshape(*lead, -1)).reshape(*lead, *layer.output_shape)
+
+    def vjp(self, dy: Float64) -> Float64:
+        """A^T dy."""
+        layer = self._layer
+        lead = dy.shape[: dy.ndim - len(layer.output_shape)]
+        return self._map.adjoint(dy.reshape(*lead, -1)).reshape(*lead, *layer.input_shape)
+
+    def magnitude(self, dx: Float64) -> Float64:
+        """|A| |dx|."""
+        layer = self._layer
+        lead = dx.shape[: dx.ndim - len(layer.input_shape)]
+        return self._map.magnitude(dx.reshape(*lead, -1)).reshape(
+            *lead, *layer.output_shape
+        )
+
+    def solve(self, dy: Float64, context: Context) -> Float64:
+        """A^+ dy."""
+        layer = self._layer
+        lead = dy.shape[: dy.ndim - len(layer.output_shape)]
+        solved = factorise(self._map, context).solve(dy.reshape(*lead, -1))
+        return solved.reshape(*lead, *layer.input_shape)

@@ -1,0 +1,175 @@
+"""A layer that applies one activation to every unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert import tolerances
+from nninvert.context import Context
+from nninvert.layers._base import (
+    Facts,
+    Float64,
+    Layer,
+    Linearization,
+    Preimage,
+    Shape,
+    Weights,
+)
+from nninvert.layers.activations import Activation, Trend, activation_from_config
+
+
+class Elementwise(Layer):
+    """``y = activation(x)``, unit by unit."""
+
+    kind = "elementwise"
+
+    def __init__(self, input_shape: Shape, activation: Activation) -> None:
+        self.input_shape = input_shape
+        self.activation = activation
+
+    @property
+    def output_shape(self) -> Shape:
+        """The input's."""
+        return self.input_shape
+
+    def forward(self, x: Float64) -> Float64:
+        """Apply the activation."""
+        return self.activation.forward(x)
+
+    def linearize(self, x: Float64) -> Linearization:
+        """Value and slopes at x."""
+        return DiagonalLinearization(
+            self.activation.forward(x), self.activation.derivative(x)
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """Those of the activation."""
+        activation = self.activation
+        return Facts(
+            one_to_one=activation.one_to_one,
+            onto=activation.onto,
+            image=activation.image,
+            lost=0,
+            reason=why_not_one_to_one(activation),
+        )
+
+    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+        """Invert every unit; see `invert_units`."""
+        return invert_units(self.activation, y, radius)
+
+    def config(self) -> dict[str, Any]:
+        """Name and parameters of the activation."""
+        return {"activation": self.activation.config()}
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], weights: Weights, input_shape: Shape
+    ) -> Self:
+        """Look the activation up."""
+        return cls(input_shape, activation_from_config(config["activation"]))
+
+
+class DiagonalLinearization(Linearization):
+    """A Jacobian that is diagonal: one slope for every unit."""
+
+    def __init__(self, y: Float64, slope: Float64) -> None:
+        self.y, self._slope = y, slope
+
+    def jvp(self, dx: Float64) -> Float64:
+        """Scale."""
+        return dx * self._slope
+
+    def vjp(self, dy: Float64) -> Float64:
+        """Scale."""
+        return dy * self._slope
+
+    def magnitude(self, dx: Float64) -> Float64:
+        """Scale by the sizes of the slopes."""
+        return np.abs(dx * self._slope)
+
+    def solve(self, dy: Float64, context: Context) -> Float64:
+        """Divide; no step where the slope is zero or the quotient overflows."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            step = dy / self._slope
+        return np.where(np.isfinite(step), step, 0.0)
+
+
+def why_not_one_to_one(activation: Activation) -> str:
+    """A sentence for people; "" where the activation is one-to-one."""
+    if activation.one_to_one:
+        return ""
+    flat = [b.domain for b in activation.branches if b.trend is Trend.CONSTANT]
+    if flat:
+        places = " and on ".join(str(domain) for domain in flat)
+        return f"{activation.name} is constant on {places}: what lies there is lost"
+    return f"{activation.name} takes some values more than once"
+
+
+def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimage:
+    """Invert an activation unit by unit, with error radii.
+
+    A value beyond an end of the image is moved to the end. An end that no input attains
+    (tanh at 1) stands for "at least as far as the radius allows": the origin of
+    end - radius is taken, and the entry is free, as all that lies beyond would do as
+    well. For a value of 1 - 0 stored in float32, radius 2^-25, that is z = 9.01.
+    """
+    rows = y.shape[0]
+    nearest = activation.project(y)
+    distance = np.abs(y - nearest)
+    out = (distance > radius).reshape(rows, -1)
+    inner = _step_inside(activation, nearest, radius)
+    found = activation.preimage(inner)
+    reach, unbounded = _reach(activation, y, inner, found.z, radius)
+    free = (found.flat | unbounded).reshape(rows, -1)
+    own = 4.0 * tolerances.EPS64 * np.abs(found.z)
+    far = np.where(out, distance.reshape(rows, -1), 0.0)
+    return Preimage(
+        x=found.z,
+        radius=np.minimum(reach + own, tolerances.RADIUS_CAP),
+        outside=np.count_nonzero(out, axis=1),
+        overshoot=far.max(axis=1, initial=0.0),
+        unit=np.where(out.any(axis=1), far.argmax(axis=1), -1),
+        place=np.zeros(rows, dtype=np.int64),
+        proved=out.any(axis=1),
+        free=free if free.any() else None,
+        free_dimensions=np.count_nonzero(free, axis=1),
+        origins=np.log2(np.maximum(found.origins, 1)).reshape(rows, -1).sum(axis=1),
+    )
+
+
+def _step_inside(activation: Activation, y: Float64, radius: Float64) -> Float64:
+    """Move values that lie on an unattained end of the image inside, by the radius."""
+    moved = y
+    for interval in activation.image:
+        width = interval.upper - interval.lower
+        step = np.minimum(radius, 0.25 * width)
+        if interval.upper_open and np.isfinite(interval.upper):
+            room = np.maximum(step, np.spacing(abs(interval.upper)))
+            moved = np.where(y == interval.upper, interval.upper - room, moved)
+        if interval.lower_open and np.isfinite(interval.lower):
+            least = max(float(np.spacing(abs(interval.lower))), 1e-300)
+            room = np.maximum(step, least)
+            moved = np.where(y == interval.lower, interval.lower + room, moved)
+    return moved
+
+
+def _reach(
+    activation: Activation, y: Float64, inner: Float64, z: Float64, radius: Float64
+) -> tuple[Float64, NDArray[np.bool_]]:
+    """How far the origin moves within the radius, and where nothing bounds it."""
+    reach = np.zeros(y.shape)
+    unbounded = np.zeros(y.shape, dtype=np.bool_)
+    for moved in (inner - radius, inner + radius):
+        nearest = activation.project(moved)
+        at_open_end = nearest != _step_inside(activation, nearest, radius)
+        neighbour = activation.preimage(_step_inside(activation, nearest, radius))
+        reach = np.maximum(reach, np.abs(neighbour.z - z))
+        loose = at_open_end | neighbour.flat
+        reach = np.where(loose, tolerances.RADIUS_CAP, reach)
+        unbounded |= at_open_end & (inner != y)
+    return reach, unbounded

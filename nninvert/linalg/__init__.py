@@ -1,0 +1,1 @@
+"""Matrices as they are stored, linear maps, their factorisations and conditions."""

@@ -1,0 +1,145 @@
+"""Layer by layer: pull y back through the segments, then correct x by Newton steps.
+
+`Exact` needs a network that is one-to-one layer by layer; `PseudoInverse` takes any: each
+linear part by its least-squares solution of minimum norm, each value outside an image
+moved to the nearest point of it. Both are one computation, `pull_back`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert import tolerances
+from nninvert.analysis.outputs import on_unattained_end
+from nninvert.context import Progress
+from nninvert.layers import Preimage
+from nninvert.linalg.factor import factorise
+from nninvert.layers import LinearLayer
+from nninvert.methods._base import Attempt, Method
+from nninvert.methods.problem import Problem
+from nninvert.network import Network
+
+Float64 = NDArray[np.float64]
+
+
+class Exact(Method):
+    """The formula: solve, inverse activation, solve, ... for all rows at once."""
+
+    name = "exact"
+    summary = "layer by layer, for square layers and one-to-one activations"
+    honours_bounds = False
+
+    def obstacle(self, problem: Problem) -> str:
+        """Name the first segment that is not one-to-one."""
+        for segment in problem.network.segments:
+            layer = segment.layer
+            if layer.facts.one_to_one is False:
+                return f"layer {segment.main.index} '{segment.main.name}' {layer.facts.reason}"
+            if isinstance(layer, LinearLayer):
+                factor = factorise(layer.linear_part[0], problem.context)
+                if factor.nullity:
+                    return (
+                        f"layer {segment.main.index} '{segment.main.name}' has rank "
+                        f"{factor.rank} of {layer.linear_part[0].shape[1]}"
+                    )
+        return ""
+
+    def attempt(self, problem: Problem, start: Float64 | None) -> Attempt:
+        """Pull back and refine; `start` is not needed."""
+        return pull_back(problem)
+
+
+class PseudoInverse(Method):
+    """The formula with pseudo-inverses, values outside an image moved to its edge."""
+
+    name = "pinv"
+    summary = "layer by layer with pseudo-inverses (minimum norm), then corrected"
+    honours_bounds = False
+
+    def obstacle(self, problem: Problem) -> str:
+        """There is none."""
+        return ""
+
+    def attempt(self, problem: Problem, start: Float64 | None) -> Attempt:
+        """Pull back and refine; `start` is not needed."""
+        return pull_back(problem)
+
+
+def pull_back(problem: Problem) -> Attempt:
+    """Pull all targets back, refine, and say where rows left an image."""
+    network, targets = problem.network, problem.targets
+    rows = problem.rows
+    shape = (rows, *network.graph.output_shape)
+    found = network.graph.preimage(
+        targets.values.reshape(shape),
+        targets.precision.half_step.reshape(shape),
+        problem.context,
+    )
+    x, stopped = refine(problem, found.x.reshape(rows, -1))
+    return Attempt(x, stopped, departures(network, found), found)
+
+
+def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
+    """Correct x by Newton steps ``J dx = y - f(x)``, solved layer by layer.
+
+    The step is iterative refinement of the whole network: the residual is that of f
+    itself, so that errors of the layers' solves are not passed on (Higham, Accuracy and
+    Stability of Numerical Algorithms, 2nd ed., section 25.2). A row keeps the x with the
+    smallest residual and is left alone once a step does not halve it.
+
+    Returns
+    -------
+    x : float64 array, shape (rows, n_in)
+    stopped : bool array, shape (rows,)
+        The time limit or an interrupt came first.
+    """
+    context, values = problem.context, problem.targets.values
+    # Values on an unattained end are met as far as they are known; more steps would
+    # only drive x to infinity.
+    pursued = problem.targets.wanted & ~on_unattained_end(problem.network, values)
+    best = x.copy()
+    error = _misfit(problem, best)
+    active = np.isfinite(error) & (error > 0.0)
+    for step in range(tolerances.REFINEMENT_STEPS):
+        chosen = np.flatnonzero(active)
+        if not chosen.size or context.should_stop():
+            break
+        context.emit(Progress("refining", step, tolerances.REFINEMENT_STEPS))
+        near = problem.network.linearize(best[chosen])
+        residual = np.where(pursued[chosen], values[chosen] - near.y, 0.0)
+        moved = best[chosen] + near.solve(residual, context)
+        moved_error = _misfit(problem.take(chosen), moved)
+        better = moved_error < error[chosen]
+        halved = moved_error <= 0.5 * error[chosen]
+        best[chosen[better]] = moved[better]
+        error[chosen[better]] = moved_error[better]
+        active[chosen] = halved & (moved_error > 0.0)
+    late = context.should_stop()
+    return best, active & late
+
+
+def _misfit(problem: Problem, x: Float64) -> Float64:
+    """||f(x) - y|| over the wanted outputs, inf where it is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = problem.network.forward(x) - problem.targets.values
+        size = np.linalg.norm(np.where(problem.targets.wanted, difference, 0.0), axis=1)
+    return np.where(np.isfinite(size), size, np.inf)
+
+
+def departures(network: Network, found: Preimage) -> tuple[str, ...]:
+    """Per row, where it left the image of a layer; "" where it did not."""
+    texts = []
+    for row, count in enumerate(found.outside):
+        if not count:
+            texts.append("")
+            continue
+        segment = network.segments[int(found.place[row])]
+        main = segment.main
+        size = int(np.prod(segment.layer.output_shape))
+        texts.append(
+            f"inverting layer {main.index} '{main.name}' needs values beyond its range: "
+            f"{int(count)} of {size} units, the worst (unit {int(found.unit[row])}) by "
+            f"{found.overshoot[row]:.3g}"
+        )
+    return tuple(texts)

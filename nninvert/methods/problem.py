@@ -1,0 +1,182 @@
+"""Problem: what is asked, with every option turned into arrays of one shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.context import Context
+from nninvert.errors import DataError, ShapeError
+from nninvert.network import Network
+from nninvert.tolerances import Precision
+
+Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the network is to say.
+
+    Attributes
+    ----------
+    values : float64 array, shape (rows, n_out)
+        Finite; where an output does not matter, any number.
+    precision : Precision
+        How they were stored.
+    wanted : bool array, shape (rows, n_out)
+        False: this output does not matter.
+    """
+
+    values: Float64
+    precision: Precision
+    wanted: Mask
+
+    @classmethod
+    def of_array(cls, stored: NDArray[np.generic], *, nan_is_free: bool = False) -> Targets:
+        """Take targets in their stored type, shape (rows, n_out).
+
+        Raises
+        ------
+        DataError
+            For infinity; for NaN unless `nan_is_free`; for a row of NaN only.
+        """
+        values = stored.astype(np.float64)
+        wanted = ~np.isnan(values)
+        _require_usable(values, wanted, nan_is_free)
+        filled = np.where(wanted, stored, np.zeros((), dtype=stored.dtype))
+        return cls(np.where(wanted, values, 0.0), Precision.of_stored(filled), wanted)
+
+    @property
+    def rows(self) -> int:
+        """How many targets."""
+        return self.values.shape[0]
+
+    def take(self, chosen: NDArray[np.generic]) -> Targets:
+        """Some of the rows."""
+        return Targets(
+            self.values[chosen], self.precision.rows(chosen), self.wanted[chosen]
+        )
+
+
+def _require_usable(values: Float64, wanted: Mask, nan_is_free: bool) -> None:
+    infinite = np.argwhere(np.isinf(values))
+    if infinite.size:
+        row, column = (int(k) for k in infinite[0])
+        raise DataError(
+            f"row {row} > output {column}",
+            got=f"{values[row, column]} ({len(infinite)} infinite values in all)",
+            expected="finite targets",
+        )
+    missing = np.argwhere(~wanted)
+    if missing.size and not nan_is_free:
+        row, column = (int(k) for k in missing[0])
+        raise DataError(
+            f"row {row} > output {column}",
+            got=f"NaN ({len(missing)} in all)",
+            expected="a number",
+            next_step="If this output does not matter: --nan-is-free",
+        )
+    empty = np.flatnonzero(~wanted.any(axis=1))
+    if empty.size:
+        raise DataError(
+            f"row {int(empty[0])}",
+            got="NaN only",
+            expected="at least one output that matters",
+        )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Which inputs are allowed.
+
+    Attributes
+    ----------
+    lower, upper : float64 arrays, shape (n_in,)
+        -inf and inf where open; equal where an input is fixed.
+    """
+
+    lower: Float64
+    upper: Float64
+
+    @classmethod
+    def unlimited(cls, n_in: int) -> Bounds:
+        """No bounds at all."""
+        return cls(np.full(n_in, -np.inf), np.full(n_in, np.inf))
+
+    @property
+    def are_open(self) -> bool:
+        """Whether nothing is bounded."""
+        return bool(np.isinf(self.lower).all() and np.isinf(self.upper).all())
+
+    def contain(self, x: Float64) -> Mask:
+        """Which rows lie inside, to the last bit."""
+        return np.asarray(((x >= self.lower) & (x <= self.upper)).all(axis=1))
+
+    def clip(self, x: Float64) -> Float64:
+        """The nearest allowed inputs."""
+        return np.clip(x, self.lower, self.upper)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Find x with f(x) = y, or within a tolerance of it, for each row.
+
+    Attributes
+    ----------
+    network : Network
+    targets : Targets
+    bounds : Bounds
+    within : float64 array, shape (rows, n_out), or None
+        Absolute tolerance of each output; None: the default one of `Precision`.
+    near : float64 array, shape (rows, n_in)
+        Of several x the one nearest to this is wanted.
+    near_is_given : bool
+        Whether the user said so; otherwise it is the default.
+    context : Context
+    """
+
+    network: Network
+    targets: Targets
+    bounds: Bounds
+    within: Float64 | None
+    near: Float64
+    near_is_given: bool
+    context: Context = field(default_factory=Context)
+
+    def __post_init__(self) -> None:
+        rows, n_out = self.targets.values.shape
+        if n_out != self.network.n_out:
+            raise ShapeError(
+                "width",
+                got=f"{n_out} numbers in a row",
+                expected=f"{self.network.n_out}, the network's outputs",
+            )
+        if self.near.shape != (rows, self.network.n_in):
+            raise ShapeError(
+                "near",
+                got=f"shape {self.near.shape}",
+                expected=f"({rows}, {self.network.n_in})",
+            )
+
+    @property
+    def rows(self) -> int:
+        """How many targets."""
+        return self.targets.rows
+
+    def take(self, chosen: NDArray[np.generic]) -> Problem:
+        """The same question for some of the rows."""
+        return replace(
+            self,
+            targets=self.targets.take(chosen),
+            within=None if self.within is None else self.within[chosen],
+            near=self.near[chosen],
+        )
+
+    def tolerance(self, terms: Float64) -> Float64:
+        """tol_i of each output, shape (rows, n_out); `terms` as in `Precision`."""
+        if self.within is not None:
+            return self.within
+        return self.targets.precision.tolerance(self.targets.values, terms)

@@ -1,0 +1,175 @@
+"""Every threshold of nninvert in one place, each with the reason for its size.
+
+None of them is tuned to an example: they follow from the unit roundoff, the sizes of the
+problem and the norms at hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Float64 = NDArray[np.float64]
+
+EPS64 = float(np.finfo(np.float64).eps)
+"""Spacing of float64 at 1, twice the unit roundoff."""
+
+TARGET_FLOOR = 1e-9
+"""Least relative tolerance of a target. A float64 forward pass through a few layers of
+10,000 units has a relative error of about 1e-12; a thousand times that is still far below
+what anybody measures."""
+
+TARGET_ULPS = 16
+"""A target stored in a short type is met within this many of its spacings: frameworks
+compute f in that type, and their sums differ by several spacings from ours."""
+
+SVD_WORK = 8.0e9
+"""Largest m n min(m, n) for which a singular value decomposition counts as cheap: about
+two seconds on two cores."""
+
+DOUBTFUL_RCOND = 1e-8
+"""Below this reciprocal condition number (1-norm, LAPACK's estimate) the singular values
+are looked at before the LU factors are believed. The estimate is a few times off at most
+and differs from the 2-norm by at most n, so that 1e-8 leaves room for n = 100,000."""
+
+EXPLICIT_INVERSE_SIZE = 1024
+"""Up to this size an explicit |A^-1| is formed to spread error radii unit by unit."""
+
+RADIUS_CAP = 1e100
+"""Error radii are cut here, so that products with them stay finite."""
+
+PROOF_CONDITION = 1e10
+"""Error radii prove something only while every layer's condition number is below this:
+an explicit inverse then has at least five correct digits."""
+
+REFINEMENT_STEPS = 12
+"""Most Newton corrections after a layerwise solve; each gains the digits that the
+factorisations have, so that more would not help."""
+
+SMALL_WEIGHTS = 64 * 2**20
+"""A matrix keeps one float64 copy of itself up to this many bytes."""
+
+BLOCK_BYTES = 64 * 2**20
+"""Bytes of float64 rows that are cast at a time from larger matrices."""
+
+
+def relative_target_tolerance(dtype: DTypeLike) -> float:
+    """T of the acceptance test for targets stored as `dtype`.
+
+    ``T = max(1e-9, 16 eps)`` with eps the spacing of the stored type at 1; integers are
+    exact and take the floor.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind != "f":
+        return TARGET_FLOOR
+    return max(TARGET_FLOOR, TARGET_ULPS * float(np.finfo(kind).eps))
+
+
+def half_spacing(values: NDArray[np.generic]) -> Float64:
+    """Half the distance to the next number of the stored type: what rounding hides.
+
+    At zero it is the smallest normal number, as frameworks flush what is smaller.
+    Integers are exact as far as they fit into float64.
+
+    Parameters
+    ----------
+    values : array
+        In their stored type.
+
+    Returns
+    -------
+    float64 array of the same shape, positive.
+    """
+    stored = values if values.dtype.kind == "f" else values.astype(np.float64)
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    info = np.finfo(stored.dtype.name)
+    magnitude = np.minimum(np.abs(stored), info.max)
+    # Downwards: just below a power of two the spacing is half of that above.
+    below = magnitude - np.nextafter(magnitude, stored.dtype.type(0))
+    smallest = float(info.smallest_normal)
+    half = 0.5 * below.astype(np.float64)
+    return np.where(magnitude < info.smallest_normal, smallest, np.maximum(half, 0.0))
+
+
+def singular_threshold(
+    shape: tuple[int, int], sigma_max: float, eps: float = EPS64
+) -> float:
+    """Singular values up to this count as zero.
+
+    ``max(m, n) eps sigma_max``: the size of the perturbation that storing and factoring a
+    matrix makes anyway (Golub & Van Loan, Matrix Computations, 4th ed., section 5.4.1).
+    """
+    return max(shape) * eps * sigma_max
+
+
+def stored_eps(dtype: DTypeLike) -> float:
+    """Spacing at 1 of the type in which weights are stored; float64 for integers."""
+    kind = np.dtype(dtype)
+    return float(np.finfo(kind).eps) if kind.kind == "f" else EPS64
+
+
+def svd_is_cheap(shape: tuple[int, int]) -> bool:
+    """Whether a full singular value decomposition takes about two seconds or less."""
+    return float(shape[0]) * shape[1] * min(shape) <= SVD_WORK
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How precisely the targets are known from the way they are stored.
+
+    Attributes
+    ----------
+    label : str
+        "float32", "float64", "CSV decimals", ... for reports.
+    relative : float
+        T, the relative part of the acceptance test.
+    half_step : float64 array, shape (batch, n_out)
+        Half the distance to the next value that could have been stored.
+    decimal : bool
+        Whether `half_step` comes from written decimals; then it is a tolerance too.
+    """
+
+    label: str
+    relative: float
+    half_step: Float64
+    decimal: bool = False
+
+    @classmethod
+    def of_stored(cls, values: NDArray[np.generic]) -> Precision:
+        """Precision of an array in its stored binary type."""
+        return cls(
+            label=values.dtype.newbyteorder("=").name,
+            relative=relative_target_tolerance(values.dtype),
+            half_step=half_spacing(values),
+        )
+
+    @classmethod
+    def of_decimals(cls, values: Float64, half_step: Float64) -> Precision:
+        """Precision of numbers written as decimals, `half_step` 0 where exact."""
+        return cls(
+            label="CSV decimals",
+            relative=TARGET_FLOOR,
+            half_step=np.maximum(half_step, half_spacing(values)),
+            decimal=True,
+        )
+
+    def tolerance(self, target: Float64, terms: Float64) -> Float64:
+        """The default acceptance tolerance of each output.
+
+        ``tol_i = T max(|y_i|, c_i)``, for decimals at least half the last written one: a
+        componentwise backward-error test (Oettli & Prager, Numer. Math. 6, 1964).
+
+        Parameters
+        ----------
+        target : float64 array, shape (batch, n_out)
+        terms : float64 array, shape (batch, n_out)
+            c, the size of the terms that were added to make each output.
+        """
+        scaled = self.relative * np.maximum(np.abs(target), terms)
+        return np.maximum(scaled, self.half_step) if self.decimal else scaled
+
+    def rows(self, chosen: NDArray[np.generic]) -> Precision:
+        """The same for some of the rows."""
+        return Precision(self.label, self.relative, self.half_step[chosen], self.decimal)
