@@ -31,9 +31,7 @@ def blur(images: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Shape (rows, 64), float32, values in [0, 0.9].
     """
-    padded = np.pad(
-        images.reshape(-1, 8, 8).astype(np.float64), ((0, 0), (1, 1), (1, 1))
-    )
+    padded = np.pad(images.reshape(-1, 8, 8).astype(np.float64), ((0, 0), (1, 1), (1, 1)))
     weights = np.array([0.25, 0.5, 0.25])
     rows = sum(w * padded[:, i : i + 8, :] for i, w in enumerate(weights))
     both = sum(w * rows[:, :, i : i + 8] for i, w in enumerate(weights))
@@ -50,9 +48,7 @@ def build() -> keras.Model:
     layers = [keras.Input((64,))]
     for index in range(3):
         start = keras.initializers.Orthogonal(gain=1.2, seed=index)
-        layers.append(
-            keras.layers.Dense(64, activation="tanh", kernel_initializer=start)
-        )
+        layers.append(keras.layers.Dense(64, activation="tanh", kernel_initializer=start))
     return keras.Sequential(layers, name="camera")
 
 
