@@ -78,6 +78,8 @@ class Preimage:
         Largest distance of such a unit from the image; 0 where none.
     unit : int array, shape (batch,)
         Which unit that is (flat index into y); -1 where none.
+    value : float64 array, shape (batch,)
+        Its value; NaN where none.
     place : int array, shape (batch,)
         In a graph: index of the segment that y left, the last one on the way; else 0.
     proved : bool array, shape (batch,)
@@ -97,6 +99,7 @@ class Preimage:
     outside: NDArray[np.int64]
     overshoot: Float64
     unit: NDArray[np.int64]
+    value: Float64
     place: NDArray[np.int64]
     proved: NDArray[np.bool_]
     free: NDArray[np.bool_] | None
@@ -118,6 +121,7 @@ class Preimage:
             outside=np.zeros(rows, dtype=np.int64),
             overshoot=np.zeros(rows),
             unit=np.full(rows, -1, dtype=np.int64),
+            value=np.full(rows, np.nan),
             place=np.zeros(rows, dtype=np.int64),
             proved=np.zeros(rows, dtype=np.bool_),
             free=None,
@@ -303,12 +307,14 @@ def _linear_preimage(
         out = misfit > np.linalg.norm(slack, axis=1)
     spread = factor.spread(np.minimum(slack, tolerances.RADIUS_CAP))
     own = tolerances.EPS64 * np.abs(x)
+    worst = residual.argmax(axis=1)
     return replace(
         reachable,
         radius=np.minimum(spread + own, tolerances.RADIUS_CAP),
         outside=np.where(out, np.count_nonzero(residual > slack, axis=1), 0),
         overshoot=np.where(out, misfit, 0.0),
-        unit=np.where(out, residual.argmax(axis=1), -1),
+        unit=np.where(out, worst, -1),
+        value=np.where(out, np.take_along_axis(target, worst[:, None], 1)[:, 0], np.nan),
         proved=out,
     )
 

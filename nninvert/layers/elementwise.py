@@ -128,12 +128,14 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     free = (found.flat | unbounded).reshape(rows, -1)
     own = 4.0 * tolerances.EPS64 * np.abs(found.z)
     far = np.where(out, distance.reshape(rows, -1), 0.0)
+    worst = far.argmax(axis=1)
     return Preimage(
         x=found.z,
         radius=np.minimum(reach + own, tolerances.RADIUS_CAP),
         outside=np.count_nonzero(out, axis=1),
         overshoot=far.max(axis=1, initial=0.0),
-        unit=np.where(out.any(axis=1), far.argmax(axis=1), -1),
+        unit=np.where(out.any(axis=1), worst, -1),
+        value=np.where(out.any(axis=1), y.reshape(rows, -1)[np.arange(rows), worst], np.nan),
         place=np.zeros(rows, dtype=np.int64),
         proved=out.any(axis=1),
         free=free if free.any() else None,

@@ -256,6 +256,7 @@ def _before(later: Preimage, step: Preimage, place: int) -> Preimage:
         outside=np.where(left, later.outside, step.outside),
         overshoot=np.where(left, later.overshoot, step.overshoot),
         unit=np.where(left, later.unit, step.unit),
+        value=np.where(left, later.value, step.value),
         place=np.where(left, later.place, np.where(leaves, place, 0)),
         proved=later.proved | (leaves & step.proved & later.unique),
         free=step.free,

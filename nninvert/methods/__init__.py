@@ -1,0 +1,22 @@
+"""How a target is inverted: problems, methods, their choice, and the one driver."""
+
+from nninvert.methods._base import Attempt, Method
+from nninvert.methods.layerwise import Exact, PseudoInverse
+from nninvert.methods.lsq import LeastSquares
+from nninvert.methods.problem import Bounds, Problem, Targets
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Exact, PseudoInverse, LeastSquares)
+}
+
+__all__ = [
+    "METHODS",
+    "Attempt",
+    "Bounds",
+    "Exact",
+    "LeastSquares",
+    "Method",
+    "Problem",
+    "PseudoInverse",
+    "Targets",
+]

@@ -1,0 +1,303 @@
+"""The one driver: runs methods on rows, judges every x by the plain forward pass.
+
+A row is SOLVED iff ``|f(x)_i - y_i| <= tol_i`` for every wanted output, with x the very
+array that is handed out, inside the bounds, and f in float64. No method's own opinion of
+its success is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nninvert.analysis import reachability, sensitivity
+from nninvert.analysis.outputs import on_unattained_end
+from nninvert.context import Notice
+from nninvert.methods._base import Attempt
+from nninvert.methods.advice import measured_advice
+from nninvert.methods.problem import Problem
+from nninvert.methods.selection import select_method
+from nninvert.outcome import Proof, RowStatus, Uniqueness
+from nninvert.result import InversionResult, Plan, PlanStep
+
+Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass
+class _Ledger:
+    """The best x of each row so far and what is known about it."""
+
+    x: NDArray[np.floating]
+    excess: Float64
+    solved: Mask
+    stopped: Mask
+    method: NDArray[np.object_]
+    reason: NDArray[np.object_]
+    unique: Mask
+    free_dimensions: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, rows: int, n_in: int, dtype: DTypeLike) -> _Ledger:
+        return cls(
+            x=np.full((rows, n_in), np.nan, dtype=dtype),
+            excess=np.full(rows, np.inf),
+            solved=np.zeros(rows, dtype=np.bool_),
+            stopped=np.zeros(rows, dtype=np.bool_),
+            method=np.full(rows, "", dtype=object),
+            reason=np.full(rows, "", dtype=object),
+            unique=np.zeros(rows, dtype=np.bool_),
+            free_dimensions=np.zeros(rows, dtype=np.int64),
+        )
+
+
+def invert(
+    problem: Problem, *, method: str = "auto", dtype: DTypeLike = np.float64
+) -> InversionResult:
+    """Invert every row of a problem and say what each x is.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str, default "auto"
+        A name in `METHODS`, or "auto": see `select_method`.
+    dtype : numpy type, default float64
+        Type of x. What is judged is x after the cast.
+
+    Returns
+    -------
+    InversionResult
+        All rows but FAILED hold the best x found.
+
+    Raises
+    ------
+    UsageError
+        If the method is unknown or cannot be used on this network.
+    DataError
+        If weights are NaN or infinite.
+    """
+    started = time.monotonic()
+    problem.network.require_finite()
+    ledger = _Ledger.empty(problem.rows, problem.network.n_in, dtype)
+    steps = []
+    for choice in select_method(problem, method):
+        open_rows = np.flatnonzero(choice.rows & ~ledger.solved)
+        if not open_rows.size:
+            continue
+        if steps and problem.context.should_stop():
+            ledger.stopped[open_rows] = True
+            break
+        name = choice.method.name
+        steps.append(PlanStep(name, int(open_rows.size), choice.why))
+        problem.context.emit(Notice(f"{name}: {open_rows.size} rows, {choice.why}"))
+        part = problem.take(open_rows)
+        start = ledger.x[open_rows].astype(np.float64)
+        attempt = choice.method.attempt(part, start if len(steps) > 1 else None)
+        _enter(ledger, part, open_rows, attempt, name)
+    return _conclude(problem, ledger, Plan(method, tuple(steps)), started)
+
+
+def _enter(
+    ledger: _Ledger, part: Problem, rows: NDArray[np.int64], attempt: Attempt, name: str
+) -> None:
+    """Judge an attempt and keep, row by row, what is better than before."""
+    written = _cast(part, attempt.x, ledger.x.dtype)
+    excess, _, _ = _judge(part, written)
+    better = (excess < ledger.excess[rows]) | (ledger.method[rows] == "")
+    chosen = rows[better]
+    ledger.x[chosen] = written[better]
+    ledger.excess[chosen] = excess[better]
+    ledger.solved[chosen] = excess[better] <= 1.0
+    ledger.method[chosen] = name
+    ledger.stopped[rows] = attempt.stopped
+    texts = np.array(attempt.reason, dtype=object)
+    ledger.reason[rows] = np.where(texts == "", ledger.reason[rows], texts)
+    if attempt.preimage is not None:
+        ledger.unique[chosen] = attempt.preimage.unique[better]
+        ledger.free_dimensions[chosen] = attempt.preimage.free_dimensions[better]
+    else:
+        ledger.unique[chosen] = False
+        ledger.free_dimensions[chosen] = 0
+
+
+def _cast(
+    problem: Problem, x: Float64, dtype: np.dtype[np.floating]
+) -> NDArray[np.floating]:
+    """Round x to the type that is written without leaving the bounds by that."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        written = x.astype(dtype)
+    inside = problem.bounds.contain(x)
+    low, high = problem.bounds.lower, problem.bounds.upper
+    for bound, direction in ((low, np.inf), (high, -np.inf)):
+        crossed = written < bound if direction > 0 else written > bound
+        crossed &= inside[:, None]
+        toward = np.nextafter(written, np.asarray(direction, dtype=dtype))
+        written = np.where(crossed, toward, written)
+    return written
+
+
+def _judge(problem: Problem, x: NDArray[np.floating]) -> tuple[Float64, Float64, Float64]:
+    """Largest |f(x)_i - y_i| / tol_i of each row (inf outside bounds), f(x), tol."""
+    exact = x.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        fitted, terms = problem.network.forward_with_terms(exact)
+        tol = problem.tolerance(terms)
+        ratio = np.abs(fitted - problem.targets.values) / tol
+    ratio = np.where(problem.targets.wanted, ratio, 0.0).max(axis=1)
+    usable = np.isfinite(ratio) & problem.bounds.contain(exact)
+    return np.where(usable, ratio, np.inf), fitted, tol
+
+
+def _conclude(
+    problem: Problem, ledger: _Ledger, plan: Plan, started: float
+) -> InversionResult:
+    """Prove, classify and describe what the methods left."""
+    fitted, tol = _judge(problem, ledger.x)[1:]
+    finite = np.isfinite(ledger.x).all(axis=1) & np.isfinite(fitted).all(axis=1)
+    proof = _prove(problem, ledger, tol, finite)
+    status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
+    _complete_reasons(ledger, proof, status)
+    unique, free = _uniqueness(problem, ledger, status)
+    moved, digits = _movement(problem, ledger, finite)
+    wanted = problem.targets.wanted
+    error = np.where(wanted, np.abs(fitted - problem.targets.values), 0.0)
+    size = np.linalg.norm(np.where(wanted, problem.targets.values, 0.0), axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.linalg.norm(error, axis=1) / size
+    result = InversionResult(
+        x=ledger.x,
+        fitted=fitted,
+        status=status,
+        unique=unique,
+        free_dimensions=free,
+        residual=error.max(axis=1),
+        relative_residual=relative,
+        tolerance=tol,
+        movement=moved,
+        digits=digits,
+        method=tuple(ledger.method),
+        reason=tuple(ledger.reason),
+        proof=proof,
+        edge_values=np.count_nonzero(
+            on_unattained_end(problem.network, problem.targets.values) & wanted, axis=1
+        ),
+        plan=plan,
+        precision=problem.targets.precision.label,
+        relative_tolerance=_relative_tolerance(problem),
+        tolerance_origin=_tolerance_origin(problem),
+        seconds=time.monotonic() - started,
+    )
+    return replace(result, notes=measured_advice(problem, result))
+
+
+def _prove(
+    problem: Problem, ledger: _Ledger, tol: Float64, finite: Mask
+) -> tuple[Proof, ...]:
+    """Look for proofs that the rows that were not solved cannot be."""
+    proof = [Proof.NONE] * problem.rows
+    rows = np.flatnonzero(~ledger.solved & finite)
+    if not rows.size:
+        return tuple(proof)
+    part = problem.take(rows)
+    radius = np.where(part.targets.wanted, tol[rows], np.inf)
+    reach = reachability.pull_back_boxes(
+        problem.network, part.targets.values, radius, problem.context
+    )
+    missed = reachability.outside_bounds(reach, part.bounds.lower, part.bounds.upper)
+    trusted = reachability.radii_are_trusted(problem.network, problem.context)
+    for position, row in enumerate(rows):
+        proof[row] = reach.proof[position]
+        if proof[row] is Proof.NONE and missed[position] and trusted:
+            proof[row] = Proof.BOUNDS
+    return tuple(proof)
+
+
+def _status(ledger: _Ledger, finite: Mask, proof: tuple[Proof, ...], row: int) -> RowStatus:
+    if not finite[row]:
+        return RowStatus.FAILED
+    if ledger.solved[row]:
+        return RowStatus.SOLVED
+    if proof[row] is not Proof.NONE:
+        return RowStatus.UNREACHABLE
+    searched = ledger.method[row] == "lsq" and not ledger.stopped[row]
+    return RowStatus.NEAREST if searched else RowStatus.STOPPED
+
+
+def _complete_reasons(
+    ledger: _Ledger, proof: tuple[Proof, ...], status: tuple[RowStatus, ...]
+) -> None:
+    """A reason for every row that is not SOLVED; none for those that are."""
+    for row, outcome in enumerate(status):
+        if outcome is RowStatus.SOLVED:
+            ledger.reason[row] = ""
+        elif proof[row] is not Proof.NONE:
+            known = ledger.reason[row]
+            ledger.reason[row] = proof[row].meaning + (f": {known}" if known else "")
+        elif not ledger.reason[row]:
+            ledger.reason[row] = outcome.meaning
+
+
+def _uniqueness(
+    problem: Problem, ledger: _Ledger, status: tuple[RowStatus, ...]
+) -> tuple[tuple[Uniqueness, ...], NDArray[np.int64]]:
+    """Whether other inputs give the same output, and how many dimensions of them."""
+    n_in = problem.network.n_in
+    free = np.zeros(problem.rows, dtype=np.int64)
+    found = [Uniqueness.UNKNOWN] * problem.rows
+    undecided = []
+    invertible = sensitivity.is_layerwise_invertible(problem.network, problem.context)
+    for row, outcome in enumerate(status):
+        if outcome is not RowStatus.SOLVED:
+            continue
+        if problem.within is not None:
+            # A tolerance is met by all x near this one, too.
+            found[row], free[row] = Uniqueness.NO, n_in
+        elif ledger.unique[row] or (invertible and not ledger.free_dimensions[row]):
+            found[row] = Uniqueness.YES
+        elif invertible:
+            found[row], free[row] = Uniqueness.NO, ledger.free_dimensions[row]
+        else:
+            undecided.append(row)
+    if undecided:
+        x = ledger.x[undecided].astype(np.float64)
+        ranks = sensitivity.jacobian_ranks(problem.network, x)
+        for row, rank in zip(undecided, ranks, strict=True):
+            if rank == n_in:
+                found[row] = Uniqueness.LOCALLY
+            elif rank >= 0:
+                found[row], free[row] = Uniqueness.NO, n_in - rank
+    return tuple(found), free
+
+
+def _movement(problem: Problem, ledger: _Ledger, finite: Mask) -> tuple[Float64, Float64]:
+    """Relative movement of x by the rounding of y, and the digits that leaves."""
+    moved = np.full(problem.rows, np.nan)
+    digits = np.full(problem.rows, np.nan)
+    rows = np.flatnonzero(ledger.solved & finite)
+    if rows.size:
+        x = ledger.x[rows].astype(np.float64)
+        steps = problem.targets.precision.half_step[rows]
+        wanted = problem.targets.wanted[rows]
+        distance = sensitivity.movement(
+            problem.network, x, np.where(wanted, steps, 0.0), problem.context
+        )
+        moved[rows], digits[rows] = sensitivity.digits_from_movement(distance, x)
+    return moved, digits
+
+
+def _relative_tolerance(problem: Problem) -> float | None:
+    return None if problem.within is not None else problem.targets.precision.relative
+
+
+def _tolerance_origin(problem: Problem) -> str:
+    if problem.within is not None:
+        return "--within"
+    precision = problem.targets.precision
+    text = (
+        f"T max(|y_i|, c_i), T = {precision.relative:.1e} for y in {precision.label}, "
+        "c_i the size of the terms added to make output i"
+    )
+    return text + ", at least half the last written decimal" if precision.decimal else text

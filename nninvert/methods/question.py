@@ -1,0 +1,282 @@
+"""From what a person says to a `Problem`: shapes settled, options turned into arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nninvert.analysis.outputs import output_sizes
+from nninvert.context import Context
+from nninvert.errors import DataError, ShapeError, UsageError
+from nninvert.layers import LinearLayer
+from nninvert.linalg.map import DiagonalMap
+from nninvert.methods.problem import Bounds, Problem, Targets
+from nninvert.network import Network
+from nninvert.tolerances import Precision
+
+Float64 = NDArray[np.float64]
+
+
+def as_rows(
+    values: NDArray[np.generic],
+    shape: tuple[int, ...],
+    field: str,
+    single: bool | None = None,
+) -> NDArray[np.generic]:
+    """Bring targets or inputs to shape (rows, n), in their stored type.
+
+    Parameters
+    ----------
+    values : array
+        ``shape`` (one row), (rows, *shape) or (rows, n); for n = 1 a vector of k values
+        is k rows.
+    shape : tuple of int
+        What the network takes or gives.
+    field : str
+        Name for messages: "y", "X".
+    single : bool or None, default None
+        True: the array is one row; False: its first axis counts rows; None: decide, and
+        refuse where both would do.
+
+    Raises
+    ------
+    ShapeError
+        If the array fits neither way, or both ways and `single` is None, or is empty.
+    DataError
+        If the values are no real numbers.
+    """
+    if values.dtype.kind not in "fiu":
+        raise DataError(
+            field, got=f"values of type {values.dtype}", expected="real numbers"
+        )
+    n = int(np.prod(shape))
+    one = values.shape == shape or (values.ndim == 1 and values.size == n and n != 1)
+    many = values.ndim >= 1 and (
+        values.shape[1:] == shape
+        or (values.ndim == 2 and values.shape[1] == n)
+        or (n == 1 and values.ndim == 1)
+    )
+    if single is not None:
+        one, many = one and single, many and not single
+    if one and many and n != 1:
+        raise ShapeError(
+            field,
+            got=f"shape {values.shape}, which is one row of shape {shape} and also "
+            f"{values.shape[0]} rows of {n}",
+            expected="one reading",
+            next_step="Say which: --single or --as-rows",
+        )
+    if not (one or many):
+        raise ShapeError(
+            field,
+            got=f"shape {values.shape}",
+            expected=f"{_shape_text(shape)} for one row, or (rows, {_inner_text(shape)})",
+        )
+    rows = values.reshape(-1, n) if values.size else values
+    if values.size == 0 or rows.shape[0] == 0:
+        raise ShapeError(field, got="no rows", expected="at least one")
+    return rows
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return str(shape)
+
+
+def _inner_text(shape: tuple[int, ...]) -> str:
+    n = int(np.prod(shape))
+    inner = ", ".join(map(str, shape))
+    return inner if len(shape) == 1 else f"{inner}) or (rows, {n}"
+
+
+def ask(
+    network: Network,
+    y: NDArray[np.generic],
+    *,
+    within: float | str | ArrayLike | None = None,
+    near: ArrayLike | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    fix: Mapping[int, float] | None = None,
+    nan_is_free: bool = False,
+    single: bool | None = None,
+    decimals: Float64 | None = None,
+    context: Context | None = None,
+) -> Problem:
+    """Build the problem that these options describe.
+
+    Parameters
+    ----------
+    network : Network
+    y : array
+        Targets in their stored type; see `as_rows` for shapes.
+    within : float, str or array, default None
+        Absolute tolerance of all outputs or of each; "3%" is relative to each output's
+        size (`output_sizes`).
+    near : array, shape (n_in,) or (rows, n_in), default None
+        Of several answers the nearest to this is wanted; None: `default_near`.
+    lower, upper : float or array, shape (n_in,), default None
+        Bounds of x; None: none.
+    fix : mapping of int to float, default None
+        Inputs held at a value.
+    nan_is_free : bool, default False
+        NaN in y marks outputs that do not matter.
+    single : bool or None, default None
+        See `as_rows`.
+    decimals : float64 array, shape of y, default None
+        Half the last written decimal of each value, for targets read from text.
+    context : Context, default None
+        A new one.
+    """
+    stored = as_rows(y, network.graph.output_shape, "y", single)
+    targets = Targets.of_array(stored, nan_is_free=nan_is_free)
+    if decimals is not None:
+        steps = decimals.reshape(stored.shape)
+        precision = Precision.of_decimals(targets.values, np.nan_to_num(steps))
+        targets = Targets(targets.values, precision, targets.wanted)
+    bounds = make_bounds(network.n_in, lower, upper, fix)
+    return Problem(
+        network=network,
+        targets=targets,
+        bounds=bounds,
+        within=_tolerances(network, targets, within),
+        near=_near_rows(network, bounds, near, targets.rows),
+        near_is_given=near is not None,
+        context=context or Context(),
+    )
+
+
+def make_bounds(
+    n_in: int,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    fix: Mapping[int, float] | None = None,
+) -> Bounds:
+    """Join bounds and fixed inputs.
+
+    Raises
+    ------
+    UsageError
+        If a lower bound exceeds its upper one, or a fixed value lies outside.
+    """
+    low = _per_input(lower, n_in, "--lower", -np.inf)
+    high = _per_input(upper, n_in, "--upper", np.inf)
+    crossed = np.flatnonzero(low > high)
+    if crossed.size:
+        i = int(crossed[0])
+        raise UsageError(
+            f"input {i}",
+            got=f"lower {low[i]:g} above upper {high[i]:g}",
+            expected="lower <= upper",
+        )
+    for i, value in (fix or {}).items():
+        if not 0 <= i < n_in:
+            raise UsageError("--fix", got=f"input {i}", expected=f"0 to {n_in - 1}")
+        if not np.isfinite(value) or not low[i] <= value <= high[i]:
+            raise UsageError(
+                f"--fix > input {i}",
+                got=f"{value:g}",
+                expected=f"a value within its bounds [{low[i]:g}, {high[i]:g}]",
+            )
+        low[i] = high[i] = value
+    return Bounds(low, high)
+
+
+def _per_input(values: ArrayLike | None, n_in: int, option: str, default: float) -> Float64:
+    if values is None:
+        return np.full(n_in, default)
+    array = np.asarray(values, dtype=np.float64).squeeze()
+    if array.ndim > 1 or array.size not in (1, n_in):
+        raise UsageError(
+            option, got=f"shape {array.shape}", expected=f"one number, or {n_in} of them"
+        )
+    if np.isnan(array).any():
+        raise UsageError(option, got="NaN", expected="numbers; inf where there is no bound")
+    return np.array(np.broadcast_to(array, (n_in,)))
+
+
+def default_near(network: Network) -> Float64:
+    """What is nearest when nobody says: the input that the first scaler maps to zero.
+
+    Networks that begin with Normalization or BatchNormalization carry the mean of their
+    inputs there. Without one it is zero.
+    """
+    for node in network.graph.leaves():
+        if not isinstance(node.layer, LinearLayer):
+            break
+        linear_map, bias = node.layer.linear_part
+        if isinstance(linear_map, DiagonalMap) and bias is not None:
+            scale = linear_map.diagonal
+            centre = np.zeros(network.n_in)
+            np.divide(-bias, scale, out=centre, where=scale != 0.0)
+            return centre
+        if node.layer.weights():
+            break
+    return np.zeros(network.n_in)
+
+
+def _near_rows(
+    network: Network, bounds: Bounds, near: ArrayLike | None, rows: int
+) -> Float64:
+    n_in = network.n_in
+    if near is None:
+        return np.tile(bounds.clip(default_near(network)), (rows, 1))
+    array = np.asarray(near, dtype=np.float64)
+    if array.size == n_in:
+        array = np.tile(array.reshape(1, n_in), (rows, 1))
+    elif array.size == rows * n_in:
+        array = array.reshape(rows, n_in)
+    else:
+        raise ShapeError(
+            "near",
+            got=f"shape {array.shape}",
+            expected=f"({n_in},) for all rows or ({rows}, {n_in})",
+        )
+    if not np.isfinite(array).all():
+        raise DataError("near", got="NaN or infinity", expected="finite inputs")
+    return array
+
+
+def _tolerances(
+    network: Network, targets: Targets, within: float | str | ArrayLike | None
+) -> Float64 | None:
+    if within is None:
+        return None
+    shape = targets.values.shape
+    if isinstance(within, str):
+        share = percentage(within)
+        return share * output_sizes(network, targets.values)
+    array = np.asarray(within, dtype=np.float64)
+    if array.size not in (1, shape[1], shape[0] * shape[1]):
+        raise UsageError(
+            "--within",
+            got=f"shape {array.shape}",
+            expected=f"one number, {shape[1]} (one for each output), or {shape}",
+        )
+    if not (np.isfinite(array).all() and (array > 0.0).all()):
+        raise UsageError(
+            "--within", got="zero, negative or NaN", expected="positive numbers"
+        )
+    if array.size == shape[0] * shape[1]:
+        return array.reshape(shape)
+    return np.array(np.broadcast_to(array.reshape(1, -1), shape))
+
+
+def percentage(text: str) -> float:
+    """Read "3%" as 0.03.
+
+    Raises
+    ------
+    UsageError
+        For anything else than a positive number and a percent sign.
+    """
+    stripped = text.strip()
+    if stripped.endswith("%"):
+        try:
+            share = float(stripped[:-1]) / 100.0
+        except ValueError:
+            share = -1.0
+        if 0.0 < share < np.inf:
+            return share
+    raise UsageError("--within", got=repr(text), expected="a number, or a percentage: 3%")

@@ -1,0 +1,99 @@
+"""Which method is tried on which rows, in which order, and why: visible and in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.errors import UsageError
+from nninvert.methods import METHODS, Method
+from nninvert.methods.problem import Problem
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One method for a group of rows.
+
+    Attributes
+    ----------
+    method : Method
+    rows : bool array, shape (rows,)
+        Tried on those of these rows that are not decided yet.
+    why : str
+    """
+
+    method: Method
+    rows: NDArray[np.bool_]
+    why: str
+
+
+def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
+    """Choose methods for groups of rows, to be tried in order.
+
+    ==========================================  =======================================
+    rows                                        methods
+    ==========================================  =======================================
+    ``--method NAME``                           that one alone
+    a tolerance is asked for (``--within``)     lsq: the x nearest to ``--near``
+    several x may do and ``--near`` is given    lsq
+    some outputs do not matter                  lsq
+    one-to-one layer by layer                   exact, then lsq for what it left
+    all others                                  pinv, then lsq for what it left
+    ==========================================  =======================================
+
+    Raises
+    ------
+    UsageError
+        If the requested method is unknown or cannot be used on this problem.
+    """
+    if requested != "auto":
+        return (_requested(problem, requested),)
+    exact, pinv, lsq = (METHODS[name]() for name in ("exact", "pinv", "lsq"))
+    every = np.ones(problem.rows, dtype=np.bool_)
+    partial = ~problem.targets.wanted.all(axis=1)
+    lsq_obstacle = lsq.obstacle(problem)
+    if problem.within is not None:
+        _require(lsq_obstacle, "--within")
+        return (Choice(lsq, every, "the nearest input that meets the tolerance"),)
+    choices = []
+    if partial.any():
+        _require(lsq_obstacle, "--nan-is-free")
+        choices.append(Choice(lsq, partial, "some outputs do not matter"))
+    obstacle = exact.obstacle(problem)
+    if not obstacle:
+        why = "square layers, invertible activations"
+        choices.append(Choice(exact, ~partial, f"layer by layer ({why})"))
+        then = "rows that have no answer layer by layer"
+    elif problem.near_is_given and not lsq_obstacle:
+        choices.append(Choice(lsq, ~partial, f"{obstacle}; the nearest to --near"))
+        return tuple(choices)
+    else:
+        choices.append(Choice(pinv, ~partial, f"not exact: {obstacle}"))
+        then = "rows that pseudo-inverses left unsolved"
+    if not lsq_obstacle:
+        choices.append(Choice(lsq, ~partial, then))
+    return tuple(choices)
+
+
+def _requested(problem: Problem, name: str) -> Choice:
+    if name not in METHODS:
+        raise UsageError(
+            "--method",
+            got=repr(name),
+            expected="auto, " + ", ".join(METHODS),
+        )
+    method = METHODS[name]()
+    _require(method.obstacle(problem), f"--method {name}")
+    return Choice(method, np.ones(problem.rows, dtype=np.bool_), "asked for")
+
+
+def _require(obstacle: str, option: str) -> None:
+    if obstacle:
+        raise UsageError(
+            option,
+            got=obstacle,
+            expected="a network that this can be used on",
+            next_step="Leave the choice to --method auto",
+        )
