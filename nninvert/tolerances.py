@@ -29,6 +29,13 @@ SVD_WORK = 8.0e9
 """Largest m n min(m, n) for which a singular value decomposition counts as cheap: about
 two seconds on two cores."""
 
+PAIRS_ULPS = 1000
+"""Pairs (x, f(x)) computed by a framework agree with ours to within this many spacings of
+their type: inputs, weights and every sum are rounded there, and layers amplify it."""
+
+PAIRS_SHARE = 0.95
+"""A tolerance proposed for measured pairs covers this share of them."""
+
 DOUBTFUL_RCOND = 1e-8
 """Below this reciprocal condition number (1-norm, LAPACK's estimate) the singular values
 are looked at before the LU factors are believed. The estimate is a few times off at most

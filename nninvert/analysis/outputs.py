@@ -52,3 +52,10 @@ def output_sizes(network: Network, values: Float64) -> Float64:
         return np.full(values.shape, 0.5 * (image[-1].upper - image[0].lower))
     typical = np.sqrt(np.mean(np.square(values), axis=0))
     return np.maximum(np.abs(values), typical)
+
+
+def rounded_percent(share: float) -> str:
+    """Round a share up to one leading digit and write it as a percentage."""
+    percent = max(100.0 * share, 1e-4)
+    unit = 10.0 ** math.floor(math.log10(percent))
+    return f"{math.ceil(round(percent / unit, 6)) * unit:g}%"

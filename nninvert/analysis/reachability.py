@@ -72,9 +72,7 @@ def pull_back_boxes(
     return Reach(tuple(proof), found)
 
 
-def outside_bounds(
-    reach: Reach, lower: Float64, upper: Float64
-) -> NDArray[np.bool_]:
+def outside_bounds(reach: Reach, lower: Float64, upper: Float64) -> NDArray[np.bool_]:
     """Rows whose only possible inputs all lie outside the bounds."""
     found = reach.preimage
     x = found.x.reshape(found.x.shape[0], -1)

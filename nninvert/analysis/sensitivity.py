@@ -34,9 +34,7 @@ def dense_is_cheap(network: Network) -> bool:
     return tolerances.svd_is_cheap((network.n_out, network.n_in))
 
 
-def movement(
-    network: Network, x: Float64, half_step: Float64, context: Context
-) -> Float64:
+def movement(network: Network, x: Float64, half_step: Float64, context: Context) -> Float64:
     """Estimate ||dx|| for a rounding error of y: the root mean square over such errors.
 
     The errors are independent and uniform in +-half_step, so that the mean square of dx
@@ -73,7 +71,7 @@ def movement(
         )
     else:
         return np.full(x.shape[0], np.nan)
-    return np.sqrt(np.mean(np.sum(moved * moved, axis=2), axis=0))
+    return np.asarray(np.sqrt(np.mean(np.sum(moved * moved, axis=2), axis=0)))
 
 
 def jacobians(network: Network, x: Float64) -> list[Float64]:

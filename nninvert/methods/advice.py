@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from nninvert.analysis.outputs import output_sizes
+from nninvert.analysis.outputs import output_sizes, rounded_percent
 from nninvert.methods.problem import Problem
 from nninvert.outcome import RowStatus
 from nninvert.result import InversionResult
@@ -38,10 +36,3 @@ def measured_advice(problem: Problem, result: InversionResult) -> tuple[str, ...
                 "--near TYPICAL.npy"
             )
     return tuple(notes)
-
-
-def rounded_percent(share: float) -> str:
-    """Round a share up to one leading digit and write it as a percentage."""
-    percent = max(100.0 * share, 1e-4)
-    unit = 10.0 ** math.floor(math.log10(percent))
-    return f"{math.ceil(round(percent / unit, 6)) * unit:g}%"

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nninvert.analysis.outputs import output_sizes
+from nninvert.analysis.starting_point import default_near
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.layers import LinearLayer
-from nninvert.linalg.map import DiagonalMap
 from nninvert.methods.problem import Bounds, Problem, Targets
 from nninvert.network import Network
 from nninvert.tolerances import Precision
@@ -194,26 +193,6 @@ def _per_input(values: ArrayLike | None, n_in: int, option: str, default: float)
     if np.isnan(array).any():
         raise UsageError(option, got="NaN", expected="numbers; inf where there is no bound")
     return np.array(np.broadcast_to(array, (n_in,)))
-
-
-def default_near(network: Network) -> Float64:
-    """What is nearest when nobody says: the input that the first scaler maps to zero.
-
-    Networks that begin with Normalization or BatchNormalization carry the mean of their
-    inputs there. Without one it is zero.
-    """
-    for node in network.graph.leaves():
-        if not isinstance(node.layer, LinearLayer):
-            break
-        linear_map, bias = node.layer.linear_part
-        if isinstance(linear_map, DiagonalMap) and bias is not None:
-            scale = linear_map.diagonal
-            centre = np.zeros(network.n_in)
-            np.divide(-bias, scale, out=centre, where=scale != 0.0)
-            return centre
-        if node.layer.weights():
-            break
-    return np.zeros(network.n_in)
 
 
 def _near_rows(

@@ -1,4 +1,4 @@
-"""Which method is tried on which rows, in which order, and why: visible and in one place."""
+"""Which method is tried on which rows, in which order, and why."""
 
 from __future__ import annotations
 

@@ -1,0 +1,135 @@
+"""What is found about each layer of the file by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nninvert.context import Context, Progress
+from nninvert.layers import AffineRun, Elementwise, Layer, LinearLayer, Node
+from nninvert.linalg.condition import Spectrum
+from nninvert.linalg.factor import factorise
+from nninvert.network import Network
+from nninvert.result import ConditionEstimate, LayerFinding
+
+
+def layer_findings(
+    network: Network, context: Context, *, quick: bool
+) -> tuple[LayerFinding, ...]:
+    """Look at every layer: shape, rank, condition, whether it is one-to-one and why.
+
+    Parameters
+    ----------
+    network : Network
+    context : Context
+        Keeps the factorisations; receives progress.
+    quick : bool
+        Structure only.
+    """
+    findings = []
+    for position, group in enumerate(network.layers):
+        context.emit(Progress("checking layers", position, len(network.layers)))
+        findings.append(_finding(group, context, quick))
+    return tuple(findings)
+
+
+def _finding(group: tuple[Node, ...], context: Context, quick: bool) -> LayerFinding:
+    linear = [node.layer for node in group if isinstance(node.layer, LinearLayer)]
+    others = [node.layer for node in group if not isinstance(node.layer, LinearLayer)]
+    whole = None if not linear else linear[0] if len(linear) == 1 else AffineRun(linear)
+    found = None if quick or whole is None else spectrum_of(whole, context)
+    reasons = [] if whole is None else [linear_reason(whole, found)]
+    reasons += [layer.facts.reason for layer in others]
+    shape = None if whole is None else whole.linear_part[0].shape
+    return LayerFinding(
+        index=group[0].index,
+        name=group[0].name,
+        label=group[0].label,
+        input_shape=group[0].layer.input_shape,
+        output_shape=group[-1].layer.output_shape,
+        activation=", ".join(activation_name(layer) for layer in others),
+        parameters=sum(
+            int(np.prod(w.shape)) for node in group for w in node.layer.weights().values()
+        ),
+        square=None if shape is None else shape[0] == shape[1],
+        rank=None if found is None else found.rank,
+        full_rank=None if shape is None else min(shape),
+        rank_stored=None if found is None else found.rank_stored,
+        largest=None if found is None else found.largest,
+        smallest=None if found is None else found.smallest,
+        condition=None
+        if found is None
+        else ConditionEstimate(found.condition, found.kind, found.method),
+        one_to_one=_both(linear_one_to_one(whole, found), others),
+        reason="; ".join(reason for reason in reasons if reason),
+    )
+
+
+def spectrum_of(layer: LinearLayer, context: Context) -> Spectrum:
+    """The spectrum of a linear layer, from its factorisation."""
+    return factorise(layer.linear_part[0], context).spectrum()
+
+
+def activation_name(layer: Layer) -> str:
+    """What people call a non-linear layer: "tanh", "softmax"."""
+    return layer.activation.name if isinstance(layer, Elementwise) else layer.kind
+
+
+def linear_one_to_one(layer: LinearLayer | None, found: Spectrum | None) -> bool | None:
+    """Whether a linear map is one-to-one; None where its rank is not known."""
+    if layer is None:
+        return True
+    m, n = layer.linear_part[0].shape
+    if n > m:
+        return False
+    return None if found is None else found.rank == n
+
+
+def _both(linear: bool | None, others: list[Layer]) -> bool | None:
+    values = [linear, *(layer.facts.one_to_one for layer in others)]
+    if False in values:
+        return False
+    return None if None in values else True
+
+
+def linear_reason(layer: LinearLayer, found: Spectrum | None) -> str:
+    """Why a linear map is not one-to-one, or what is worth knowing; may be ""."""
+    m, n = layer.linear_part[0].shape
+    parts = []
+    if n > m:
+        parts.append(layer.facts.reason)
+    if found is not None and not found.full_rank:
+        rank = "below full" if found.rank is None else f"{found.rank} of {min(m, n)}"
+        parts.append(
+            f"rank {rank} (smallest singular value {found.smallest:.1g}, largest "
+            f"{found.largest:.1g}){_unread(layer)}"
+        )
+    elif found is not None and (found.rank_stored or min(m, n)) < min(m, n):
+        parts.append(
+            f"rank {found.rank_stored} of {min(m, n)} at the precision in which the "
+            "weights are stored"
+        )
+    return "; ".join(parts)
+
+
+def _unread(layer: LinearLayer) -> str:
+    """Name inputs that a singular map never reads and outputs that never vary."""
+    weights = layer.parts if isinstance(layer, AffineRun) else (layer,)
+    if len(weights) != 1:
+        return ""
+    matrix = np.abs(layer.linear_part[0].dense())
+    unread = np.flatnonzero(matrix.max(axis=0) == 0.0)
+    constant = np.flatnonzero(matrix.max(axis=1) == 0.0)
+    text = ""
+    if unread.size:
+        text += (
+            f"; row {_listed(unread)} of its kernel is zero: what comes in there is never "
+            "read (pruned?)"
+        )
+    if constant.size:
+        text += f"; column {_listed(constant)} of its kernel is zero: constant outputs"
+    return text
+
+
+def _listed(indices: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
+    shown = ", ".join(str(int(k)) for k in indices[:5])
+    return shown if indices.size <= 5 else f"{shown}, ... ({indices.size} in all)"

@@ -1,0 +1,312 @@
+"""The functions that people call: load, check, invert, forward, and sessions.
+
+The command line does nothing that is not here. All arrays may come in any real type;
+what a target's type says about its precision is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from nninvert import formats
+from nninvert.analysis import handshake, sensitivity
+from nninvert.analysis.invertibility import check_network
+from nninvert.arrays import LoadedArray
+from nninvert.context import Context
+from nninvert.formats import ReadOptions, from_arrays
+from nninvert.methods import driver
+from nninvert.methods.problem import Problem
+from nninvert.methods.question import as_rows, ask
+from nninvert.methods.targets import judge_targets
+from nninvert.network import Network
+from nninvert.result import CheckReport, InversionResult, PairsReport
+
+Float64 = NDArray[np.float64]
+Values = ArrayLike | LoadedArray
+
+__all__ = ["Session", "check", "forward", "from_arrays", "invert", "load"]
+
+
+def load(
+    path: str,
+    *,
+    activations: str | None = None,
+    orientation: str | None = None,
+    first: str | None = None,
+    until: str | None = None,
+) -> Network:
+    """Read a network from a file.
+
+    Parameters
+    ----------
+    path : str
+        A model file; what it is, its content decides.
+    activations : str or None, default None
+        For bare weights: "tanh,linear", one for each layer, or one for all.
+    orientation : str or None, default None
+        For bare weights: which axis of a matrix is the output; None: from the shapes.
+    first, until : str or None, default None
+        Take the part from one layer to another, by name or index, both inclusive.
+
+    Raises
+    ------
+    FormatError
+        If the file is no model that can be read; `UnsupportedLayerError` names all layers
+        that are not known.
+    """
+    return formats.load(
+        path, ReadOptions(activations, orientation, first=first, until=until)
+    )
+
+
+def forward(network: Network, x: Values, *, single: bool | None = None) -> Float64:
+    """Evaluate f in float64, by the plain forward pass.
+
+    Parameters
+    ----------
+    network : Network
+    x : array, shape (rows, n_in), (rows, *input_shape) or input_shape
+    single : bool or None, default None
+        True: x is one row; False: its first axis counts rows; None: decide, and refuse
+        where both would do.
+
+    Returns
+    -------
+    float64 array, shape (rows, n_out)
+    """
+    rows = as_rows(_stored(x), network.graph.input_shape, "x", single)
+    return network.forward(rows.astype(np.float64))
+
+
+def invert(
+    network: Network,
+    y: Values,
+    *,
+    method: str = "auto",
+    within: float | str | ArrayLike | None = None,
+    near: Values | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    fix: Mapping[int, float] | None = None,
+    nan_is_free: bool = False,
+    single: bool | None = None,
+    dtype: DTypeLike = np.float64,
+    context: Context | None = None,
+) -> InversionResult:
+    """Find x with f(x) = y for each row, or the nearest thing, and say which it is.
+
+    Parameters
+    ----------
+    network : Network
+    y : array, shape (rows, n_out), (rows, *output_shape) or output_shape
+        Targets in the type they are known in: float32 values are known to 7 digits.
+    method : str, default "auto"
+        A name in `nninvert.methods.METHODS`, or "auto".
+    within : float, str or array, default None
+        Absolute tolerance of the outputs, or "3%" of each output's size; then the x
+        nearest to `near` is wanted. None: to the precision of y.
+    near : array, shape (n_in,) or (rows, n_in), default None
+        Of several answers the nearest to this; None: the mean that the network's first
+        scaler holds, or zero.
+    lower, upper : float or array, shape (n_in,), default None
+        Bounds of x.
+    fix : mapping of int to float, default None
+        Inputs held at a value.
+    nan_is_free : bool, default False
+        NaN in y marks outputs that do not matter.
+    single : bool or None, default None
+        As in `forward`.
+    dtype : numpy type, default float64
+        Type of the x that is handed out; what is judged is x after the cast.
+    context : Context, default None
+        Memory, time limit, listener; None: a new one.
+
+    Returns
+    -------
+    InversionResult
+        With `status`, `residual`, `unique`, `digits` for each row.
+
+    Raises
+    ------
+    ShapeError, DataError
+        If y cannot be targets of this network.
+    UsageError
+        If options contradict each other or the method cannot be used.
+    """
+    problem = _problem(
+        network, y, within, near, lower, upper, fix, nan_is_free, single, context
+    )
+    return driver.invert(problem, method=method, dtype=dtype)
+
+
+def check(
+    network: Network,
+    *,
+    target: Values | None = None,
+    pairs: tuple[Values, Values] | None = None,
+    inputs: Values | None = None,
+    quick: bool = False,
+    max_condition: float | None = None,
+    within: float | str | ArrayLike | None = None,
+    near: Values | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    fix: Mapping[int, float] | None = None,
+    single: bool | None = None,
+    context: Context | None = None,
+) -> CheckReport:
+    """Say whether a network is one-to-one, why, and what inverting it costs.
+
+    Parameters
+    ----------
+    network : Network
+    target : array, default None
+        Targets, each judged for reachability; the options of `invert` apply to them.
+    pairs : (X, Y), default None
+        Compare f(X) with Y. For bare weights whose reading does not fit, other
+        orientations and activations are tried, and the report is on the one that fits.
+    inputs : array, default None
+        Inputs at which the digits lost are taken from the Jacobian.
+    quick : bool, default False
+        Structure only.
+    max_condition : float or None, default None
+        Layers with a larger condition number are listed.
+    within, near, lower, upper, fix, single, context
+        As in `invert`; for `target`.
+
+    Returns
+    -------
+    CheckReport
+    """
+    context = context or Context()
+    compared = None
+    if pairs is not None:
+        network, compared = _shake_hands(network, pairs)
+    report = check_network(network, context, quick=quick, max_condition=max_condition)
+    report = replace(report, pairs=compared)
+    if target is not None:
+        problem = _problem(
+            network, target, within, near, lower, upper, fix, False, single, context
+        )
+        judged, result = judge_targets(problem)
+        report = replace(report, target=judged)
+        report = _with_jacobian(report, network, result.x[result.solved], "targets")
+    if inputs is not None:
+        rows = as_rows(_stored(inputs), network.graph.input_shape, "inputs")
+        report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")
+    return report
+
+
+class Session:
+    """A network and its factorisations, kept between calls.
+
+    >>> with Session(network) as session:  # doctest: +SKIP
+    ...     session.invert(y1)
+    ...     session.invert(y2)  # solves only: nothing is factored again
+
+    Parameters
+    ----------
+    network : Network
+    context : Context, default None
+        A new one; its `FactorStore` is emptied at the end of the ``with`` block.
+    """
+
+    def __init__(self, network: Network, context: Context | None = None) -> None:
+        self.network = network
+        self.context = context or Context()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.context.factors.clear()
+
+    def check(self, **options: object) -> CheckReport:
+        """`nninvert.check` with this session's network and context."""
+        return check(self.network, context=self.context, **options)  # type: ignore[arg-type]
+
+    def invert(self, y: Values, **options: object) -> InversionResult:
+        """`nninvert.invert` with this session's network and context."""
+        return invert(self.network, y, context=self.context, **options)  # type: ignore[arg-type]
+
+
+def _problem(
+    network: Network,
+    y: Values,
+    within: float | str | ArrayLike | None,
+    near: Values | None,
+    lower: ArrayLike | None,
+    upper: ArrayLike | None,
+    fix: Mapping[int, float] | None,
+    nan_is_free: bool,
+    single: bool | None,
+    context: Context | None,
+) -> Problem:
+    return ask(
+        network,
+        _stored(y),
+        within=within,
+        near=None if near is None else _stored(near),
+        lower=lower,
+        upper=upper,
+        fix=fix,
+        nan_is_free=nan_is_free,
+        single=single,
+        decimals=y.half_step if isinstance(y, LoadedArray) else None,
+        context=context,
+    )
+
+
+def _stored(values: Values) -> NDArray[np.generic]:
+    return values.values if isinstance(values, LoadedArray) else np.asarray(values)
+
+
+def _shake_hands(
+    network: Network, pairs: tuple[Values, Values]
+) -> tuple[Network, PairsReport]:
+    """Compare, and try other readings of bare weights where the first does not fit."""
+    x = as_rows(_stored(pairs[0]), network.graph.input_shape, "X of --pairs")
+    y = as_rows(_stored(pairs[1]), network.graph.output_shape, "Y of --pairs")
+    report = handshake.compare_pairs(network, x, y)
+    if report.same or not network.source.path:
+        return network, report
+    readings = (
+        (_reading(options), made)
+        for options, made in formats.candidates(network.source.path)
+    )
+    better = handshake.best_reading(readings, x, y)
+    if better is None or better[1].median >= report.median:
+        return network, report
+    return better
+
+
+def _reading(options: ReadOptions) -> str:
+    """The command line options that ask for this reading."""
+    words = []
+    if options.orientation is not None:
+        words.append(f"--orientation {options.orientation}")
+    if options.activations is not None:
+        words.append(f"--activations {options.activations}")
+    return " ".join(words)
+
+
+def _with_jacobian(
+    report: CheckReport, network: Network, x: Float64, where: str
+) -> CheckReport:
+    if report.digits is None or not x.shape[0]:
+        return report
+    digits = sensitivity.jacobian_digits(network, x)
+    return replace(
+        report, digits=replace(report.digits, jacobian=digits, jacobian_at=where)
+    )
