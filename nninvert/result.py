@@ -295,7 +295,8 @@ class InversionResult:
     tolerance : float64 array, shape (rows, n_out)
         tol_i that each output was judged by.
     movement : float64 array
-        Estimate of ||dx|| / ||x|| caused by the rounding of y as stored; NaN if unknown.
+        Estimate of ||dx|| / ||x|| caused by the type that y was computed and stored in
+        (`Precision.uncertainty`); NaN if unknown.
     digits : float64 array
         Digits of x to trust, from `movement`; NaN if unknown.
     method : tuple of str

@@ -6,7 +6,7 @@ problem and the norms at hand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -134,6 +134,8 @@ class Precision:
         T, the relative part of the acceptance test.
     half_step : float64 array, shape (batch, n_out)
         Half the distance to the next value that could have been stored.
+    roundoff : float
+        Unit roundoff of the arithmetic that the targets probably come from.
     decimal : bool
         Whether `half_step` comes from written decimals; then it is a tolerance too.
     """
@@ -141,6 +143,7 @@ class Precision:
     label: str
     relative: float
     half_step: Float64
+    roundoff: float = 0.5 * EPS64
     decimal: bool = False
 
     @classmethod
@@ -150,6 +153,7 @@ class Precision:
             label=values.dtype.newbyteorder("=").name,
             relative=relative_target_tolerance(values.dtype),
             half_step=half_spacing(values),
+            roundoff=0.5 * stored_eps(values.dtype),
         )
 
     @classmethod
@@ -177,6 +181,20 @@ class Precision:
         scaled = self.relative * np.maximum(np.abs(target), terms)
         return np.maximum(scaled, self.half_step) if self.decimal else scaled
 
+    def uncertainty(self, terms: Float64) -> Float64:
+        """How far each target may be off by the type it was computed and stored in.
+
+        Half a spacing of y, or the roundoff of the sum behind it where that is larger:
+        a framework that computes f in float32 is off by several spacings of y wherever
+        large terms cancel.
+
+        Parameters
+        ----------
+        terms : float64 array, shape (batch, n_out)
+            c, as in `tolerance`.
+        """
+        return np.maximum(self.half_step, self.roundoff * terms)
+
     def rows(self, chosen: NDArray[np.generic]) -> Precision:
         """The same for some of the rows."""
-        return Precision(self.label, self.relative, self.half_step[chosen], self.decimal)
+        return replace(self, half_step=self.half_step[chosen])

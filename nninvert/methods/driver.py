@@ -273,17 +273,16 @@ def _uniqueness(
 
 
 def _movement(problem: Problem, ledger: _Ledger, finite: Mask) -> tuple[Float64, Float64]:
-    """Relative movement of x by the rounding of y, and the digits that leaves."""
+    """Relative movement of x by what y leaves open, and the digits that leaves."""
     moved = np.full(problem.rows, np.nan)
     digits = np.full(problem.rows, np.nan)
     rows = np.flatnonzero(ledger.solved & finite)
     if rows.size:
         x = ledger.x[rows].astype(np.float64)
-        steps = problem.targets.precision.half_step[rows]
-        wanted = problem.targets.wanted[rows]
-        distance = sensitivity.movement(
-            problem.network, x, np.where(wanted, steps, 0.0), problem.context
-        )
+        part = problem.take(rows).targets
+        _, terms = problem.network.forward_with_terms(x)
+        errors = np.where(part.wanted, part.precision.uncertainty(terms), 0.0)
+        distance = sensitivity.movement(problem.network, x, errors, problem.context)
         moved[rows], digits[rows] = sensitivity.digits_from_movement(distance, x)
     return moved, digits
 
