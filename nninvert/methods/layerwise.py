@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Progress
-from nninvert.layers import Preimage
+from nninvert.layers import LinearLayer, Preimage
 from nninvert.linalg.factor import factorise
-from nninvert.layers import LinearLayer
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
@@ -35,7 +34,9 @@ class Exact(Method):
         for segment in problem.network.segments:
             layer = segment.layer
             if layer.facts.one_to_one is False:
-                return f"layer {segment.main.index} '{segment.main.name}' {layer.facts.reason}"
+                return (
+                    f"layer {segment.main.index} '{segment.main.name}' {layer.facts.reason}"
+                )
             if isinstance(layer, LinearLayer):
                 factor = factorise(layer.linear_part[0], problem.context)
                 if factor.nullity:
