@@ -37,6 +37,24 @@ def unreadable(path: str, error: OSError) -> InputError:
     )
 
 
+def status_of(path: str) -> os.stat_result:
+    """What the system knows about `path`, without opening it.
+
+    Raises
+    ------
+    InputError
+        If there is nothing at `path`, or no way to it.
+    """
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except ValueError as error:
+        raise InputError(
+            "", got="a name with a NUL character", expected="a file", file=path
+        ) from error
+
+
 def regular_size(path: str) -> int:
     """Size in bytes of a regular file that can be read at any position.
 
@@ -47,14 +65,7 @@ def regular_size(path: str) -> int:
     InputError
         If there is no such file, or it is a directory, a pipe or a device.
     """
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except ValueError as error:
-        raise InputError(
-            "", got="a name with a NUL character", expected="a file", file=path
-        ) from error
+    status = status_of(path)
     if stat.S_ISDIR(status.st_mode):
         raise unreadable(path, IsADirectoryError(errno.EISDIR, "", path))
     if not stat.S_ISREG(status.st_mode):

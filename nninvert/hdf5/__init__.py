@@ -7,7 +7,7 @@ with none of these, or not at all.
 
 from nninvert.hdf5.attributes import attribute_names, attribute_text
 from nninvert.hdf5.dataset import dataset
-from nninvert.hdf5.listing import tree
+from nninvert.hdf5.listing import datasets, tree
 from nninvert.hdf5.opening import is_hdf5, open_hdf5
 from nninvert.hdf5.path import child
 from nninvert.hdf5.values import mapped, read
@@ -17,6 +17,7 @@ __all__ = [
     "attribute_text",
     "child",
     "dataset",
+    "datasets",
     "is_hdf5",
     "mapped",
     "open_hdf5",

@@ -316,9 +316,7 @@ def test_the_other_file_is_not_even_opened(tmp_path):
 # ---------------------------------------------------------------- data sets
 
 
-@pytest.mark.parametrize(
-    "dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "i1", ">u8"]
-)
+@pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "i1", ">u8"])
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (2, 3)])
 def test_reads_every_plain_type(made, reopen, dtype, shape):
     values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
@@ -412,9 +410,7 @@ def test_refuses_external_storage_and_virtual_data_sets(made, reopen):
 
 def test_refuses_other_filters_by_name(made, reopen):
     made.create_dataset("x", data=np.arange(1000), scaleoffset=0)
-    with pytest.raises(
-        FormatError, match=r"filter 6 \(scaleoffset\).*or gzip, shuffle"
-    ):
+    with pytest.raises(FormatError, match=r"filter 6 \(scaleoffset\).*or gzip, shuffle"):
         hdf5.dataset(reopen(), "x")
 
 

@@ -1,0 +1,25 @@
+"""Where a message about an input says that it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A source of values: its name for people, and the part it plays.
+
+    Parameters
+    ----------
+    file : str
+        The file as the user named it, or "standard input".
+    role : str
+        Which argument it is, such as ``y``: stands where nothing nearer is known.
+    """
+
+    file: str
+    role: str
+
+    def inside(self, *parts: str) -> str:
+        """The field of an error: places inside the file, else the role of the file."""
+        return " > ".join(parts) or self.role
