@@ -1,0 +1,271 @@
+"""Arguments and options, each written once; groups of them are dataclasses.
+
+Only types that Typer resolves stand here: nothing is imported that takes time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from nninvert.errors import UsageError
+
+COMMON = "Common"
+WANTED = "Which x is wanted"
+READING = "How files are read"
+OUTPUT = "Output and messages"
+SEARCH = "Search"
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The trained network's file.")]
+
+Targets = Annotated[
+    str, typer.Argument(metavar="Y", help="The targets: a file, or - for stdin.")
+]
+Inputs = Annotated[
+    str, typer.Argument(metavar="X", help="The inputs: a file, or - for stdin.")
+]
+
+
+def option(*names: str, help: str, panel: str = COMMON, metavar: str = "") -> object:
+    """An option without a default in its help, in a panel."""
+    return typer.Option(
+        *names,
+        help=help,
+        rich_help_panel=panel,
+        show_default=False,
+        # Typer writes "<bool>" for a flag; a blank says as much.
+        metavar=metavar or " ",
+    )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the model file is read."""
+
+    activations: Annotated[
+        str | None,
+        option(
+            "--activations",
+            help="For files of bare weights: one activation for each matrix, or one for "
+            "all: tanh,tanh,linear.",
+            panel=READING,
+            metavar="A,B,...",
+        ),
+    ] = None
+    orientation: Annotated[
+        str | None,
+        option(
+            "--orientation",
+            help="For files of bare weights, what the axes of a matrix count: in,out "
+            "(x W + b, Keras) or out,in (W x + b, textbooks, PyTorch).",
+            panel=READING,
+            metavar="in,out|out,in",
+        ),
+    ] = None
+    first: Annotated[
+        str | None,
+        option(
+            "--from",
+            help="Begin at this layer (name or index), included: x is what enters it.",
+            panel=READING,
+            metavar="LAYER",
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        option(
+            "--until",
+            help="End at this layer (name or index), included: y is what leaves it.",
+            panel=READING,
+            metavar="LAYER",
+        ),
+    ] = None
+    repeat: Annotated[
+        int,
+        option(
+            "--repeat",
+            help="Apply the network this many times, its output as its next input.",
+            panel=READING,
+            metavar="K",
+        ),
+    ] = 1
+
+    def words(self) -> tuple[str, ...]:
+        """The options again, for a command that is proposed."""
+        given = (
+            ("--activations", self.activations),
+            ("--orientation", self.orientation),
+            ("--from", self.first),
+            ("--until", self.until),
+            ("--repeat", None if self.repeat == 1 else str(self.repeat)),
+        )
+        return tuple(word for name, value in given if value for word in (name, value))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a command talks, and what it may do."""
+
+    json: Annotated[
+        bool,
+        option("--json", help="One JSON object on stdout, for programs.", panel=OUTPUT),
+    ] = False
+    plain: Annotated[
+        bool,
+        option(
+            "--plain",
+            help="Tables as tab-separated text, every digit, no decoration.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    quiet: Annotated[
+        bool, option("-q", "--quiet", help="No messages but errors.", panel=OUTPUT)
+    ] = False
+    verbose: Annotated[
+        bool, option("-v", "--verbose", help="Say more on the way.", panel=OUTPUT)
+    ] = False
+    debug: Annotated[
+        bool, option("--debug", help="Show the traceback of an error.", panel=OUTPUT)
+    ] = False
+    force: Annotated[
+        bool,
+        option(
+            "--force",
+            help="Allow -o to replace a file that this command reads.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    threads: Annotated[
+        int | None,
+        option(
+            "--threads",
+            help="Threads of the linear algebra library; default: its own choice, "
+            "usually all cores. Small networks are faster with 1.",
+            panel=OUTPUT,
+            metavar="N",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the numbers go."""
+
+    file: Annotated[
+        str | None,
+        option(
+            "-o",
+            "--output",
+            help="Write to this file: .npy, .npz, .h5, .csv or .txt; - is stdout, as "
+            ".npy. Without it: a table.",
+            metavar="FILE",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """Whether an array whose shape leaves it open is one row or many."""
+
+    as_rows: Annotated[
+        bool,
+        option(
+            "--as-rows",
+            help="The first axis of the array counts rows, where its shape leaves that "
+            "open.",
+            panel=READING,
+        ),
+    ] = False
+    as_single: Annotated[
+        bool,
+        option("--single", help="The whole array is one row.", panel=READING),
+    ] = False
+
+    @property
+    def single(self) -> bool | None:
+        """True, False, or None where nothing was said.
+
+        Raises
+        ------
+        UsageError
+            If both were.
+        """
+        if self.as_rows and self.as_single:
+            raise UsageError("--single", got="--as-rows as well", expected="one of the two")
+        return self.as_single if self.as_rows or self.as_single else None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which x are wanted, and how close f(x) must come to y."""
+
+    within: Annotated[
+        str | None,
+        option(
+            "--within",
+            help="How close is close enough, for each output: a number, 3%, a list "
+            "0.1,0.2 or a file. For measured targets. Default: the precision in which y "
+            "is stored.",
+            metavar="TOL",
+        ),
+    ] = None
+    near: Annotated[
+        str | None,
+        option(
+            "--near",
+            help="Of several x take the one nearest to this: a file, a list or a number.",
+            metavar="X",
+        ),
+    ] = None
+    lower: Annotated[
+        str | None,
+        option(
+            "--lower",
+            help="Least allowed x: a number, a list or a file; -inf where open.",
+            panel=WANTED,
+            metavar="X",
+        ),
+    ] = None
+    upper: Annotated[
+        str | None,
+        option(
+            "--upper",
+            help="Largest allowed x: a number, a list or a file; inf where open.",
+            panel=WANTED,
+            metavar="X",
+        ),
+    ] = None
+    fix: Annotated[
+        list[str] | None,
+        option(
+            "--fix",
+            help="Hold one input at a value; may be given several times. NAME is a name "
+            "from --bounds or from the header of --near, an index, or x0, x1, ...",
+            panel=WANTED,
+            metavar="NAME=VALUE",
+        ),
+    ] = None
+    bounds: Annotated[
+        str | None,
+        option(
+            "--bounds",
+            help="All of these in one table with the columns name, lower, upper, fixed, "
+            "near; empty cells are open.",
+            panel=WANTED,
+            metavar="FILE.csv",
+        ),
+    ] = None
+
+    def words(self) -> tuple[str, ...]:
+        """The options again, for a command that is proposed."""
+        given = [
+            ("--within", self.within),
+            ("--near", self.near),
+            ("--lower", self.lower),
+            ("--upper", self.upper),
+            *(("--fix", item) for item in self.fix or ()),
+            ("--bounds", self.bounds),
+        ]
+        return tuple(word for name, value in given if value for word in (name, value))

@@ -1,0 +1,144 @@
+"""What stands behind an option: a number, a share, a list, a file, NAME=VALUE."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+from nninvert.errors import UsageError
+
+if TYPE_CHECKING:
+    from nninvert.arrays import LoadedArray
+    from nninvert.cli._streams import Streams
+
+Numbers = float | list[float]
+
+_SHARE = re.compile(r"[^,%]+ ?%")
+
+
+class Sources:
+    """The arrays that one command reads; standard input can be only one of them."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._stdin_is: str | None = None
+
+    def read(self, source: str, field: str) -> LoadedArray:
+        """Read the array `source`, ``-`` from standard input.
+
+        Raises
+        ------
+        UsageError
+            If standard input was read before.
+        """
+        from nninvert.arrays import read_array
+
+        stdin: BinaryIO | None = None
+        if source == "-":
+            stdin = self._take_stdin(field)
+        return read_array(source, stdin=stdin, field=field)
+
+    def _take_stdin(self, field: str) -> BinaryIO:
+        if self._stdin_is is not None:
+            raise UsageError(
+                field,
+                got=f"'-', which is {self._stdin_is} already",
+                expected="standard input only once",
+            )
+        self._stdin_is = field
+        if self._streams.stdin_is_terminal:
+            self._streams.tell([f"reading {field} from the keyboard: end with Ctrl-D"])
+        return self._streams.stdin
+
+
+def number_of(text: str) -> float | None:
+    """The number that `text` is; None if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def numbers_of(text: str) -> Numbers | None:
+    """A number, or a list of them separated by commas; None if it is neither."""
+    values = [number_of(part) for part in text.split(",")]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return known[0] if len(known) == 1 else known
+
+
+def is_share(text: str) -> bool:
+    """Whether `text` is a percentage: 3%, 0.5 %."""
+    return bool(_SHARE.fullmatch(text)) and number_of(text.rstrip("% ")) is not None
+
+
+def index_of(name: str, names: Sequence[str], option: str) -> int:
+    """The input that `name` means: one of `names`, an index, or x0, x1, ...
+
+    Raises
+    ------
+    UsageError
+        With the nearest names, if it is none of them.
+    """
+    if name in names:
+        return list(names).index(name)
+    digits = name.removeprefix("x")
+    if digits.isascii() and digits.isdigit() and int(digits) < len(names):
+        return int(digits)
+    close = difflib.get_close_matches(name, names)
+    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    raise UsageError(
+        option,
+        got=f"the input '{name}'",
+        expected=f"one of {shown}, or an index up to {len(names) - 1}",
+        next_step=f"Did you mean {close[0]}?" if close else "",
+    )
+
+
+def fixed_of(items: Sequence[str], names: Sequence[str]) -> dict[int, float]:
+    """The inputs that ``--fix NAME=VALUE`` holds, by index.
+
+    Raises
+    ------
+    UsageError
+        For another form, an unknown name, or an input that is fixed twice.
+    """
+    fixed: dict[int, float] = {}
+    for item in items:
+        name, equals, text = item.rpartition("=")
+        value = number_of(text)
+        if not equals or not name or value is None:
+            raise UsageError(
+                "--fix",
+                got=f"'{item}'",
+                expected="NAME=VALUE with a number",
+                next_step=f"For example: --fix {names[0]}=1.5",
+            )
+        index = index_of(name.strip(), names, "--fix")
+        if index in fixed:
+            raise UsageError(
+                "--fix", got=f"'{name}' twice", expected="one value for each input"
+            )
+        fixed[index] = value
+    return fixed
+
+
+def require_known(option: str, given: str, known: Sequence[str]) -> None:
+    """Refuse a word that is none of `known`, with the nearest one.
+
+    Raises
+    ------
+    UsageError
+    """
+    if given in known:
+        return
+    close = difflib.get_close_matches(given, known)
+    raise UsageError(
+        option,
+        got=f"'{given}'",
+        expected=f"one of {', '.join(known)}",
+        next_step=f"Did you mean {close[0]}?" if close else "",
+    )

@@ -1,0 +1,50 @@
+"""``nninvert forward``: run the network, in float64."""
+
+from __future__ import annotations
+
+from nninvert.cli._app import command
+from nninvert.cli._options import Inputs, Manner, Model, Output, Reading, RowLayout
+from nninvert.cli._streams import Streams
+
+_HELP = """Run the network: y = f(x) for each row of X, in float64.
+
+\b
+  nninvert forward model.h5 x.npy -o y.npy
+  nninvert invert model.h5 y.npy -o - | nninvert forward model.h5 - -o again.npy
+"""
+
+
+@command("forward", _HELP)
+def forward(
+    streams: Streams,
+    model: Model,
+    inputs: Inputs,
+    output: Output,
+    layout: RowLayout,
+    reading: Reading,
+    manner: Manner,
+) -> int:
+    """Evaluate and write."""
+    from nninvert.cli._work import limit_threads
+
+    limit_threads(manner.threads)
+    from nninvert import api
+    from nninvert.analysis.invertibility import summary
+    from nninvert.cli._model import open_model
+    from nninvert.cli._results import require_output, write_result
+    from nninvert.cli._values import Sources
+    from nninvert.report.json import encode, forward_document
+
+    require_output(output.file, (model, inputs), streams, manner)
+    network = open_model(model, reading)
+    x = Sources(streams).read(inputs, "x")
+    y = api.forward(network, x, single=layout.single)
+    names = tuple(f"y{index}" for index in range(network.n_out))
+    write_result(output.file, y, network.graph.output_shape, names, streams, manner)
+    if manner.json:
+        document = forward_document(summary(network), y, output.file or "")
+        streams.print([encode(document)])
+    elif output.file is not None and not manner.quiet:
+        name = "y to stdout" if output.file == "-" else output.file
+        streams.tell([f"wrote {name} {y.shape} {y.dtype.name}"])
+    return 0

@@ -1,0 +1,216 @@
+"""``nninvert invert``: which x gives f(x) = y, or comes nearest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from nninvert.cli._app import command
+from nninvert.cli._options import (
+    COMMON,
+    SEARCH,
+    Manner,
+    Model,
+    Output,
+    Reading,
+    RowLayout,
+    Targets,
+    Wanted,
+    option,
+)
+from nninvert.cli._streams import Streams
+from nninvert.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from nninvert.network import Network
+    from nninvert.result import InversionResult
+
+_HELP = """Find x with f(x) = y for each row of Y, or the nearest thing.
+
+\b
+  nninvert invert model.h5 y.npy -o x.npy
+  nninvert invert model.h5 measured.npy --within 3% --near typical.npy
+  nninvert invert model.h5 y.csv --bounds inputs.csv --fix feed_T=320
+  echo 0.2,0.5 | nninvert invert model.h5 -
+
+A target that was measured, not computed by this network, has no exact answer
+as a rule: say with --within how well it is known, with --near what is typical.
+
+Y is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal gets
+a small table of x, a pipe all of it as CSV. Exits with 5 if a row is not solved.
+"""
+
+_METHODS = "auto, exact, pinv or lsq"
+"""For the help, which must not load the methods; a test compares the two."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How x is searched for, and what is written about it."""
+
+    method: Annotated[
+        str,
+        option(
+            "--method",
+            help=f"{_METHODS}. auto takes exact where the network is one-to-one layer by "
+            "layer, least squares elsewhere.",
+            panel=COMMON,
+            metavar="NAME",
+        ),
+    ] = "auto"
+    nan_is_free: Annotated[
+        bool,
+        option(
+            "--nan-is-free",
+            help="NaN in Y marks outputs that do not matter.",
+            panel=COMMON,
+        ),
+    ] = False
+    rows: Annotated[
+        str | None,
+        option(
+            "--rows",
+            help="Write status, residual, digits, reason, ... of each row to a table.",
+            panel=COMMON,
+            metavar="FILE.csv",
+        ),
+    ] = None
+    dtype: Annotated[
+        str,
+        option(
+            "--dtype",
+            help="Type of the x that is written and judged: float64 or float32.",
+            panel=SEARCH,
+            metavar="TYPE",
+        ),
+    ] = "float64"
+    time_limit: Annotated[
+        float | None,
+        option(
+            "--time-limit",
+            help="End the search after so many seconds with the best x so far.",
+            panel=SEARCH,
+            metavar="SECONDS",
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        option("--seed", help="Of every random choice.", panel=SEARCH, metavar="NUMBER"),
+    ] = 0
+
+
+@command("invert", _HELP)
+def invert(
+    streams: Streams,
+    model: Model,
+    targets: Targets,
+    output: Output,
+    wanted: Wanted,
+    search: Search,
+    layout: RowLayout,
+    reading: Reading,
+    manner: Manner,
+) -> int:
+    """Invert, write x, report."""
+    from nninvert.cli._work import interruptible, limit_threads, listening
+
+    limit_threads(manner.threads)
+    from nninvert import api
+    from nninvert.cli._model import open_model
+    from nninvert.cli._results import write_result
+    from nninvert.cli._values import Sources
+    from nninvert.cli._wanted import resolve
+    from nninvert.context import Context
+
+    _require(search, output.file, (model, targets, *wanted.words()), streams, manner)
+    sources = Sources(streams)
+    network = open_model(model, reading)
+    asked = resolve(wanted, network, sources)
+    y = sources.read(targets, "y")
+    context = Context(
+        threads=manner.threads, seed=search.seed, time_limit=search.time_limit
+    )
+    with listening(context, streams, manner), interruptible(context, streams):
+        result = api.invert(
+            network,
+            y,
+            method=search.method,
+            nan_is_free=search.nan_is_free,
+            single=layout.single,
+            dtype=search.dtype,
+            context=context,
+            **asked.keywords,
+        )
+    shape = network.graph.input_shape
+    write_result(output.file, result.x, shape, asked.names, streams, manner)
+    if search.rows is not None:
+        _write_rows(search.rows, result)
+    code = ExitCode.INTERRUPTED if context.interrupted else exit_code(result)
+    _report(network, result, output.file or "", streams, manner, code)
+    return int(code)
+
+
+def exit_code(result: InversionResult) -> ExitCode:
+    """5 if some row is not SOLVED, else 0."""
+    return ExitCode.OK if bool(result.solved.all()) else ExitCode.NOT_SOLVED
+
+
+def _require(
+    search: Search,
+    output: str | None,
+    inputs: tuple[str, ...],
+    streams: Streams,
+    manner: Manner,
+) -> None:
+    """Refuse at once what would fail in the end."""
+    from nninvert.arrays import check_output
+    from nninvert.cli._results import require_output
+    from nninvert.cli._values import require_known
+    from nninvert.methods import METHODS
+
+    require_known("--method", search.method, ("auto", *METHODS))
+    require_known("--dtype", search.dtype, ("float64", "float32"))
+    if search.time_limit is not None and not search.time_limit > 0:
+        raise UsageError(
+            "--time-limit", got=f"{search.time_limit:g}", expected="more than 0 seconds"
+        )
+    require_output(output, inputs, streams, manner)
+    if search.rows is not None:
+        check_output(
+            search.rows,
+            inputs=(*inputs, output or ""),
+            force=manner.force,
+            suffixes=(".csv",),
+        )
+
+
+def _write_rows(path: str, result: InversionResult) -> None:
+    from nninvert.arrays import write_table
+    from nninvert.report.invert_text import ROWS_HEADER, rows_table
+
+    write_table(path, ROWS_HEADER, rows_table(result))
+
+
+def _report(
+    network: Network,
+    result: InversionResult,
+    output: str,
+    streams: Streams,
+    manner: Manner,
+    code: ExitCode,
+) -> None:
+    """The whole screen on a terminal, one line elsewhere, an object with ``--json``."""
+    from nninvert.analysis.invertibility import summary
+    from nninvert.report.invert_text import invert_line, invert_lines
+    from nninvert.report.json import encode, invert_document
+
+    if manner.json:
+        document = invert_document(result, summary(network), output, int(code))
+        streams.print([encode(document)])
+    elif manner.quiet:
+        return
+    elif streams.stderr_is_terminal or manner.verbose:
+        width = streams.stderr_width
+        streams.tell(invert_lines(result, output, width, manner.verbose))
+    else:
+        streams.tell([invert_line(result, output)])

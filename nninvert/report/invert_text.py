@@ -1,0 +1,249 @@
+"""What ``invert`` shows: what was tried, found and proved, and how far to trust it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.outcome import Proof, RowStatus, Uniqueness
+from nninvert.report.numbers import (
+    count,
+    decimal,
+    digits,
+    duration,
+    percent,
+    plural,
+    scientific,
+)
+from nninvert.report.text import Lines, joined, labelled
+from nninvert.result import InversionResult, Plan
+
+ROWS_HEADER = (
+    "row",
+    "status",
+    "residual",
+    "relative_residual",
+    "digits",
+    "unique",
+    "free_dimensions",
+    "method",
+    "proof",
+    "reason",
+)
+"""Columns of ``--rows FILE.csv``."""
+
+Cell = str | int | float | None
+
+_FAMILY = {
+    Uniqueness.YES: "the only answer",
+    Uniqueness.LOCALLY: "the only answer near it",
+    Uniqueness.NO: "one of many answers",
+    Uniqueness.UNKNOWN: "perhaps one of several",
+}
+
+_LEFT = {
+    RowStatus.UNREACHABLE: "(proved)",
+    RowStatus.NEAREST: "(no answer found; x is the nearest found)",
+    RowStatus.STOPPED: "(the search was ended; x is the best so far)",
+    RowStatus.FAILED: "(nothing finite; x is NaN)",
+}
+
+
+def plan_text(plan: Plan) -> str:
+    """The methods in order, each with its reason."""
+    steps = [f"{step.method}, {step.why}" for step in plan.steps if step.rows]
+    return "; then ".join(steps) or plan.requested
+
+
+def invert_lines(
+    result: InversionResult, output: str, width: int, verbose: bool = False
+) -> Lines:
+    """The whole screen.
+
+    Parameters
+    ----------
+    result : InversionResult
+    output : str
+        Name of the file that x was written to; "" where there is none.
+    width : int
+    verbose : bool, default False
+        Also say which tolerance a row was judged by.
+    """
+    items = [("plan", plan_text(result.plan))]
+    for status in _LEFT:
+        items += _left_items(result, status)
+    items += [("solved", _solved(result, output)), ("residual", _residual(result))]
+    if verbose:
+        items.append(("judged by", result.tolerance_origin))
+    items += [("accuracy", _accuracy(result)), ("edge", _edge(result))]
+    items += [("advice", note) for note in result.notes]
+    return labelled([*items, _ending(result, output)], width)
+
+
+def invert_line(result: InversionResult, output: str) -> str:
+    """The same in one line, for logs."""
+    rows = len(result.status)
+    parts = [f"solved {count(int(result.solved.sum()))} of {plural(rows, 'row')}"]
+    for status in _LEFT:
+        found = _rows_of(result, status)
+        if found.size:
+            proved = " (proved)" if status is RowStatus.UNREACHABLE else ""
+            parts.append(f"{status.value} {count(found.size)}{proved}")
+    if result.solved.any():
+        parts.append(_largest(result))
+    if output:
+        parts.append(f"wrote {_file(result, output)}")
+    return "; ".join([", ".join(parts), *result.notes[:1]])
+
+
+def rows_table(result: InversionResult) -> list[list[Cell]]:
+    """One row for each target under `ROWS_HEADER`; None where a figure is unknown."""
+    return [
+        [
+            row,
+            result.status[row].value,
+            _known(result.residual[row]),
+            _known(result.relative_residual[row]),
+            _known(result.digits[row]),
+            result.unique[row].value,
+            int(result.free_dimensions[row]),
+            result.method[row],
+            "" if result.proof[row] is Proof.NONE else result.proof[row].value,
+            result.reason[row],
+        ]
+        for row in range(len(result.status))
+    ]
+
+
+def _rows_of(result: InversionResult, status: RowStatus) -> NDArray[np.int64]:
+    return np.flatnonzero(np.array([s is status for s in result.status]))
+
+
+def _left_items(result: InversionResult, status: RowStatus) -> list[tuple[str, str]]:
+    """How many rows ended so, and the reason of the first."""
+    rows = _rows_of(result, status)
+    if not rows.size:
+        return []
+    total = len(result.status)
+    text = f"{count(rows.size)} of {plural(total, 'row')} {_LEFT[status]}"
+    first = int(rows[0])
+    reason = result.reason[first]
+    if reason:
+        text += f": {reason}" if total == 1 else f", e.g. row {first}: {reason}"
+    if status is not RowStatus.FAILED:
+        text += f"; |f(x) - y| {_spread(result.residual[rows], rows, total)}"
+    return [(status.value, text)]
+
+
+def _spread(values: NDArray[np.float64], rows: NDArray[np.int64], total: int) -> str:
+    if total == 1:
+        return f"= {decimal(float(values[0]))}"
+    worst = int(np.argmax(values))
+    return (
+        f"{decimal(float(np.median(values)))} (median), "
+        f"{decimal(float(values[worst]))} (worst, row {int(rows[worst])})"
+    )
+
+
+def _solved(result: InversionResult, output: str) -> str:
+    solved, total = int(result.solved.sum()), len(result.status)
+    text = f"{count(solved)} of {plural(total, 'row')}"
+    if solved:
+        text += f", {_family(result)}"
+    if solved < total and any(
+        s in (RowStatus.UNREACHABLE, RowStatus.NEAREST) for s in result.status
+    ):
+        text += f"; {output or 'x'} holds the nearest answer found for the others"
+    return text
+
+
+def _family(result: InversionResult) -> str:
+    """Whether the solved rows have other answers."""
+    if result.relative_tolerance is None:
+        return "each within the tolerance; other inputs meet it too"
+    solved = np.flatnonzero(result.solved)
+    kinds = {
+        kind: [row for row in solved if result.unique[row] is kind] for kind in _FAMILY
+    }
+    present = {kind: rows for kind, rows in kinds.items() if rows}
+    parts = []
+    for kind, rows in present.items():
+        text = _FAMILY[kind]
+        dimension = max(int(result.free_dimensions[row]) for row in rows)
+        if kind is Uniqueness.NO and dimension:
+            text += f" (a family of {plural(dimension, 'dimension')})"
+        parts.append(text if len(present) == 1 else f"{count(len(rows))} {text}")
+    each = "each " if len(present) == 1 and len(result.status) > 1 else ""
+    return each + joined(parts)
+
+
+def _largest(result: InversionResult) -> str:
+    """The worst agreement of a solved row, for one line."""
+    measure, worst = _worst(result)
+    return f"{measure.replace(' / ', '/')} <= {worst}"
+
+
+def _residual(result: InversionResult) -> str:
+    if not result.solved.any():
+        return ""
+    measure, worst = _worst(result)
+    asked = ", inside the tolerance asked for" if result.relative_tolerance is None else ""
+    return f"largest {measure} = {worst}{asked}, recomputed from the x written"
+
+
+def _worst(result: InversionResult) -> tuple[str, str]:
+    """Largest residual of the solved rows: relative, unless a tolerance was asked for."""
+    relative = result.relative_residual[result.solved]
+    if result.relative_tolerance is None or not np.isfinite(relative).all():
+        return "|f(x) - y|", decimal(float(result.residual[result.solved].max()))
+    return "|f(x) - y| / |y|", scientific(float(relative.max()))
+
+
+def _accuracy(result: InversionResult) -> str:
+    """How far the rounding of y alone moves x."""
+    known = np.isfinite(result.movement) & result.solved
+    if not known.any() or result.relative_tolerance is None:
+        return ""
+    movement = result.movement[known]
+    worst = int(np.flatnonzero(known)[int(np.argmax(movement))])
+    head = f"y is {result.precision}: its rounding moves x by"
+    if len(result.status) == 1:
+        trusted = float(result.digits[0])
+        tail = f"; trust {digits(trusted)} digits" if np.isfinite(trusted) else ""
+        return f"{head} {percent(float(movement[0]))}{tail} [estimate]"
+    return (
+        f"{head} {percent(float(np.median(movement)))} (median), "
+        f"{percent(float(movement.max()))} (worst, row {worst}) [estimate]"
+    )
+
+
+def _edge(result: InversionResult) -> str:
+    """Targets that a rounded activation has pushed onto the end of its range."""
+    values = int(result.edge_values.sum())
+    if not values:
+        return ""
+    rows = int(np.count_nonzero(result.edge_values))
+    return (
+        f"{count(values)} of {plural(result.fitted.size, 'value')} "
+        f"({plural(rows, 'row')}) "
+        "lie on an end of the output's range that no input attains: rounding put them "
+        "there. Such a row is met to y's precision, but its x is one of many. Save y in "
+        "float64 or before the last activation (logits), or choose with --near."
+    )
+
+
+def _ending(result: InversionResult, output: str) -> tuple[str, str]:
+    took = duration(result.seconds)
+    if not output:
+        return ("took", took)
+    return ("wrote", f"{_file(result, output)} in {took}")
+
+
+def _file(result: InversionResult, output: str) -> str:
+    name = "x to stdout" if output == "-" else output
+    rows, columns = result.x.shape
+    return f"{name} ({rows}, {columns}) {result.x.dtype.name}"
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""One way to write each kind of number for people.
+
+JSON and tables for programs do not come through here: they hold every digit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from nninvert.result import Shape
+
+_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+def count(number: int) -> str:
+    """A whole number with thousands separators: 12,480."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count and its noun: 1 row, 297 rows."""
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def scientific(value: float) -> str:
+    """Two digits and a short exponent: 2.6e2, 1.9e-15, 0, inf, nan."""
+    if value == 0 or not math.isfinite(value):
+        return _special(value)
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def decimal(value: float) -> str:
+    """Three digits, written plainly where that is short: 0.21, 2.42, 415, 3.1e-5."""
+    if value == 0 or not math.isfinite(value):
+        return _special(value)
+    if not 1e-3 <= abs(value) < 1e5:
+        return scientific(value)
+    return _significant(value, 3)
+
+
+def percent(fraction: float) -> str:
+    """A share of one: 0.4 %, 3 %, 120 %, 2.1e6 %; two digits."""
+    value = 100 * fraction
+    if value == 0 or not math.isfinite(value):
+        return f"{_special(value)} %"
+    if not 1e-3 <= abs(value) < 1e5:
+        return f"{scientific(value)} %"
+    return f"{_significant(value, 2)} %"
+
+
+def digits(value: float) -> str:
+    """Decimal digits, at one decimal: 6.3."""
+    return f"{value:.1f}" if math.isfinite(value) else _special(value)
+
+
+def size(number: int) -> str:
+    """Bytes: 70 kB, 0.4 GB."""
+    for unit, factor in _UNITS:
+        if number >= 0.1 * factor:
+            return f"{_significant(number / factor, 2)} {unit}"
+    return plural(number, "byte")
+
+
+def duration(seconds: float) -> str:
+    """A length of time: 0.05 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{_significant(seconds, 2 if seconds >= 1 else 1)} s"
+    minutes = round(seconds / 60)
+    if seconds < 600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def shape(lengths: Shape) -> str:
+    """The shape of one row: 64, 28x28x1."""
+    return "x".join(map(str, lengths)) or "1"
+
+
+def _special(value: float) -> str:
+    return "0" if value == 0 else str(float(value))
+
+
+def _significant(value: float, figures: int) -> str:
+    """At most `figures` significant digits, with separators, without trailing zeros."""
+    if value == 0:
+        return "0"
+    places = figures - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, places)
+    text = f"{rounded:,.{max(places, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
