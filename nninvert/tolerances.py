@@ -44,6 +44,11 @@ and differs from the 2-norm by at most n, so that 1e-8 leaves room for n = 100,0
 EXPLICIT_INVERSE_SIZE = 1024
 """Up to this size an explicit |A^-1| is formed to spread error radii unit by unit."""
 
+ESTIMATE_MARGIN = 10.0
+"""Error radii take an estimated norm this many times. Block power iteration stays below
+the norm; that four random vectors miss nine tenths of it has no probability to speak of
+(Kuczynski & Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992, theorem 4.1)."""
+
 RADIUS_CAP = 1e100
 """Error radii are cut here, so that products with them stay finite."""
 
@@ -137,7 +142,7 @@ class Precision:
     roundoff : float
         Unit roundoff of the arithmetic that the targets probably come from.
     decimal : bool
-        Whether `half_step` comes from written decimals; then it is a tolerance too.
+        Whether `half_step` comes from written decimals; reports then mention it.
     """
 
     label: str
@@ -169,8 +174,10 @@ class Precision:
     def tolerance(self, target: Float64, terms: Float64) -> Float64:
         """The default acceptance tolerance of each output.
 
-        ``tol_i = T max(|y_i|, c_i)``, for decimals at least half the last written one: a
-        componentwise backward-error test (Oettli & Prager, Numer. Math. 6, 1964).
+        ``tol_i = T max(|y_i|, c_i)``, but at least `half_step`: a componentwise
+        backward-error test (Oettli & Prager, Numer. Math. 6, 1964). For binary types the
+        half step counts only where y_i and c_i are zero or nearly so; a tolerance of zero
+        could not be met by anything.
 
         Parameters
         ----------
@@ -179,7 +186,7 @@ class Precision:
             c, the size of the terms that were added to make each output.
         """
         scaled = self.relative * np.maximum(np.abs(target), terms)
-        return np.maximum(scaled, self.half_step) if self.decimal else scaled
+        return np.maximum(scaled, self.half_step)
 
     def uncertainty(self, terms: Float64) -> Float64:
         """How far each target may be off by the type it was computed and stored in.

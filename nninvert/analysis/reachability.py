@@ -60,15 +60,15 @@ def pull_back_boxes(
     radius = np.minimum(tolerance, tolerances.RADIUS_CAP)
     found = network.graph.preimage(values.reshape(shape), radius.reshape(shape), context)
     last = len(network.segments) - 1
+    # The range of an activation is known; that of a matrix is as good as its rank.
+    known = not isinstance(network.segments[last].layer, LinearLayer)
     trusted = radii_are_trusted(network, context)
     proof = []
     for proved, place in zip(found.proved, found.place, strict=True):
-        if not proved:
+        if not proved or not (trusted or (known and place == last)):
             proof.append(Proof.NONE)
-        elif place == last:
-            proof.append(Proof.OUTPUT_RANGE)
         else:
-            proof.append(Proof.PULL_BACK if trusted else Proof.NONE)
+            proof.append(Proof.OUTPUT_RANGE if place == last else Proof.PULL_BACK)
     return Reach(tuple(proof), found)
 
 

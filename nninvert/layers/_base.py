@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -263,6 +263,14 @@ class LinearLayer(Layer):
             reason=reason if lost else "",
         )
 
+    def rounding(self, x: Float64) -> Float64:
+        """Bound the rounding of the plain forward pass at x, (batch, n) to (batch, m).
+
+        ``n eps (|A| |x| + |b|)``, twice the bound of sums of n products (Higham, Accuracy
+        and Stability, 2nd ed., section 3.1), so that computing a residual is covered too.
+        """
+        return accumulate_rounding((self,), x)
+
     def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
         """Solve A x = y - b with the map's factorisation."""
         linear_map, bias = self.linear_part
@@ -270,9 +278,23 @@ class LinearLayer(Layer):
         flat = y.reshape(y.shape[0], -1)
         target = flat if bias is None else flat - bias
         x = factor.solve(target)
-        found = _linear_preimage(linear_map, factor, target, x, _flat(radius))
+        rounding = self.rounding(x) + tolerances.EPS64 * np.abs(flat)
+        found = _linear_preimage(linear_map, factor, target, x, _flat(radius) + rounding)
         shape = (y.shape[0], *self.input_shape)
         return _reshaped(found, shape)
+
+
+def accumulate_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
+    """Bound the rounding of linear layers one after another; see `LinearLayer.rounding`."""
+    size, error = np.abs(x), np.zeros(x.shape)
+    for part in parts:
+        linear_map, bias = part.linear_part
+        size = linear_map.magnitude(size)
+        if bias is not None:
+            size = size + np.abs(bias)
+        own = linear_map.shape[1] * tolerances.EPS64 * size
+        error = linear_map.magnitude(error) + own
+    return error
 
 
 def _flat(array: Float64) -> Float64:
@@ -291,18 +313,16 @@ def _linear_preimage(
     radius: Float64,
 ) -> Preimage:
     """Judge a least-squares solution: error radius, distance of y from the range."""
-    n = linear_map.shape[1]
     residual = np.abs(target - linear_map.apply(x))
-    rounding = tolerances.EPS64 * (np.sqrt(n) * linear_map.magnitude(x) + np.abs(target))
     reachable = Preimage.of_inside(x, radius, factor.nullity)
     if factor.onto:
-        slack = radius + rounding + residual
+        slack = radius + residual
         out = np.zeros(x.shape[0], dtype=np.bool_)
         misfit = np.zeros(x.shape[0])
     else:
         # The residual is orthogonal to the range: no y within the radius comes closer
         # than the residual's norm less the radius's.
-        slack = radius + rounding
+        slack = radius
         misfit = np.linalg.norm(residual, axis=1)
         out = misfit > np.linalg.norm(slack, axis=1)
     spread = factor.spread(np.minimum(slack, tolerances.RADIUS_CAP))

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
-from nninvert.layers._base import Float64, LinearLayer, Shape, Weights
+from nninvert.layers._base import (
+    Float64,
+    LinearLayer,
+    Shape,
+    Weights,
+    accumulate_rounding,
+)
 from nninvert.linalg.map import LinearMap, compose
 
 
@@ -38,6 +44,10 @@ class AffineRun(LinearLayer):
             if bias is not None:
                 total = bias if total is None else total + bias
         return compose([part.linear_part[0] for part in self.parts]), total
+
+    def rounding(self, x: Float64) -> Float64:
+        """That of all parts: what cancels between them has been rounded before."""
+        return accumulate_rounding(self.parts, x)
 
     def config(self) -> dict[str, Any]:
         """A run is never written: its parts are."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.context import Context
@@ -124,8 +123,8 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     out = (distance > radius).reshape(rows, -1)
     inner = _step_inside(activation, nearest, radius)
     found = activation.preimage(inner)
-    reach, unbounded = _reach(activation, y, inner, found.z, radius)
-    free = (found.flat | unbounded).reshape(rows, -1)
+    reach = _reach(activation, nearest, found.z, radius)
+    free = (found.flat | (inner != nearest)).reshape(rows, -1)
     own = 4.0 * tolerances.EPS64 * np.abs(found.z)
     far = np.where(out, distance.reshape(rows, -1), 0.0)
     worst = far.argmax(axis=1)
@@ -135,7 +134,9 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
         outside=np.count_nonzero(out, axis=1),
         overshoot=far.max(axis=1, initial=0.0),
         unit=np.where(out.any(axis=1), worst, -1),
-        value=np.where(out.any(axis=1), y.reshape(rows, -1)[np.arange(rows), worst], np.nan),
+        value=np.where(
+            out.any(axis=1), y.reshape(rows, -1)[np.arange(rows), worst], np.nan
+        ),
         place=np.zeros(rows, dtype=np.int64),
         proved=out.any(axis=1),
         free=free if free.any() else None,
@@ -161,17 +162,29 @@ def _step_inside(activation: Activation, y: Float64, radius: Float64) -> Float64
 
 
 def _reach(
-    activation: Activation, y: Float64, inner: Float64, z: Float64, radius: Float64
-) -> tuple[Float64, NDArray[np.bool_]]:
-    """How far the origin moves within the radius, and where nothing bounds it."""
-    reach = np.zeros(y.shape)
-    unbounded = np.zeros(y.shape, dtype=np.bool_)
-    for moved in (inner - radius, inner + radius):
-        nearest = activation.project(moved)
-        at_open_end = nearest != _step_inside(activation, nearest, radius)
-        neighbour = activation.preimage(_step_inside(activation, nearest, radius))
-        reach = np.maximum(reach, np.abs(neighbour.z - z))
-        loose = at_open_end | neighbour.flat
-        reach = np.where(loose, tolerances.RADIUS_CAP, reach)
-        unbounded |= at_open_end & (inner != y)
-    return reach, unbounded
+    activation: Activation, nearest: Float64, z: Float64, radius: Float64
+) -> Float64:
+    """How far from z the origins of values within the radius lie, on every branch.
+
+    silu near zero has origins close by and far to the left; both count. Where a branch
+    ends within the radius, its origins reach to the end of its domain.
+    """
+    reach = np.zeros(nearest.shape)
+    low, high = nearest - radius, nearest + radius
+    for index, branch in enumerate(activation.branches):
+        ends = branch.domain.lower, branch.domain.upper
+        if branch.trend is Trend.DECREASING:
+            ends = ends[1], ends[0]
+        image = branch.image
+        first, last = np.maximum(low, image.lower), np.minimum(high, image.upper)
+        met = (first < last) | ((first == last) & image.contains(first))
+        for value, inside, end in (
+            (first, low > image.lower, ends[0]),
+            (last, high < image.upper, ends[1]),
+        ):
+            origin = np.full(nearest.shape, end)
+            if branch.trend is not Trend.CONSTANT:
+                chosen = met & inside
+                origin[chosen] = activation.branch_inverse(value[chosen], index)
+            reach = np.where(met, np.maximum(reach, np.abs(origin - z)), reach)
+    return reach

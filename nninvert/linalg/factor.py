@@ -26,6 +26,7 @@ from nninvert.linalg.map import (
     PermutationMap,
     RepeatedMap,
 )
+from nninvert.outcome import Kind
 
 Float64 = NDArray[np.float64]
 
@@ -115,8 +116,9 @@ class DiagonalFactor(Factorisation):
         self.shape = linear_map.shape
         self.nbytes = 8 * d.size
         self._values, self._eps = np.abs(d), linear_map.stored_eps
-        # Scales of different units may differ by any factor: only a true zero is lost.
-        used = d != 0.0
+        # Scales of different units may differ by any factor: only a true zero is lost,
+        # and what is so small that its reciprocal overflows.
+        used = np.abs(d) >= np.finfo(np.float64).tiny
         self.rank = int(np.count_nonzero(used))
         self._inverse = np.divide(1.0, d, out=np.zeros(d.shape), where=used)
 
@@ -246,11 +248,14 @@ class LuFactor(Factorisation):
 
     @cached_property
     def _absolute_inverse(self) -> Float64:
-        return np.abs(self._triangular(np.eye(self.shape[0]), transposed=True))
+        # Row i is |A^-1 e_i|, so that radius @ it sums |A^-1| columns by their radii.
+        return np.abs(self._triangular(np.eye(self.shape[0]), transposed=False))
 
     @cached_property
     def _inverse_norm(self) -> float:
-        return 1.0 / max(self.spectrum().smallest, np.finfo(np.float64).tiny)
+        found = self.spectrum()
+        margin = 1.0 if found.kind is Kind.EXACT else tolerances.ESTIMATE_MARGIN
+        return margin / max(found.smallest, float(np.finfo(np.float64).tiny))
 
     def spread(self, radius: Float64) -> Float64:
         """|A^-1| radius; for large matrices the 2-norm bound for every unit."""

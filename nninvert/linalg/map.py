@@ -193,7 +193,7 @@ class DenseMap(LinearMap):
         size = np.abs(x)
         y = np.empty((*x.shape[:-1], self.shape[0]))
         for rows, block in self.matrix.blocks():
-            y[..., rows] = size @ np.abs(block).astype(np.float64).T
+            y[..., rows] = size @ np.abs(block.astype(np.float64)).T
         return y
 
     def dense(self) -> Float64:
