@@ -20,6 +20,7 @@ from nninvert.layers._base import (
     Preimage,
     Shape,
     Weights,
+    size_of,
 )
 from nninvert.layers.affine_run import AffineRun
 
@@ -114,13 +115,28 @@ class Graph(Layer):
 
     @property
     def facts(self) -> Facts:
-        """Those of the segments, combined; the image is that of the last one."""
+        """Those of the segments, combined; the image is that of the last one.
+
+        What the first segment makes equal stays equal, and the last one's range holds all
+        values. In between, an activation need not meet the inputs that it would lose, so
+        that only widths decide: a continuous one-to-one map does not lower the dimension.
+        """
         parts = [segment.layer.facts for segment in self.segments]
+        if not parts:
+            return Facts(True, True, None, 0, "")
+        n_in = size_of(self.input_shape)
+        left = min(
+            size_of(segment.layer.input_shape) - part.lost
+            for segment, part in zip(self.segments, parts, strict=True)
+        )
+        lost = max(n_in - left, 0)
+        one_to_one = _all_or_unknown([part.one_to_one for part in parts])
+        onto = _all_or_unknown([part.onto for part in parts])
         return Facts(
-            one_to_one=_all_of([part.one_to_one for part in parts]),
-            onto=_all_of([part.onto for part in parts]),
-            image=parts[-1].image if parts else None,
-            lost=max([part.lost for part in parts], default=0),
+            one_to_one=False if lost or parts[0].one_to_one is False else one_to_one,
+            onto=False if parts[-1].onto is False else onto,
+            image=parts[-1].image,
+            lost=lost,
             reason=next((part.reason for part in parts if part.reason), ""),
         )
 
@@ -232,10 +248,9 @@ class ChainLinearization(Linearization):
         return dy
 
 
-def _all_of(values: list[bool | None]) -> bool | None:
-    if False in values:
-        return False
-    return None if None in values else True
+def _all_or_unknown(values: list[bool | None]) -> bool | None:
+    """True if all are; else None, as one part alone proves nothing about the whole."""
+    return True if all(values) else None
 
 
 def _fused(run: list[Node]) -> list[Segment]:

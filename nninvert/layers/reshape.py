@@ -60,7 +60,8 @@ class Reshape(LinearLayer):
         size = size_of(input_shape)
         known = size_of(tuple(k for k in target_shape if k != -1))
         open_axes = target_shape.count(-1)
-        fits = open_axes < 2 and known > 0 and size % known == 0
+        whole = all(k > 0 or k == -1 for k in target_shape)
+        fits = whole and open_axes < 2 and size % known == 0
         if not fits or (open_axes == 0 and known != size):
             raise ShapeError(
                 "target_shape",

@@ -90,7 +90,7 @@ class BatchNormalization(DiagonalLayer):
         self.input_shape = input_shape
         self.parameters = dict(parameters)
         self.epsilon = epsilon
-        self.axes = tuple(axis % len(input_shape) for axis in axes)
+        self.axes = positive_axes(axes, input_shape)
         for name, values in self.parameters.items():
             along_axes(values, self.axes, input_shape, name)
 
@@ -147,7 +147,7 @@ class Normalization(DiagonalLayer):
     ) -> None:
         self.input_shape = input_shape
         self.mean, self.variance = mean, variance
-        self.axes = tuple(axis % len(input_shape) for axis in axes)
+        self.axes = positive_axes(axes, input_shape)
         self.invert = invert
         along_axes(mean, self.axes, input_shape, "mean")
         along_axes(variance, self.axes, input_shape, "variance")
@@ -193,7 +193,7 @@ class Rescaling(DiagonalLayer):
         self.input_shape = input_shape
         self.scale, self.offset = scale, offset
         for name, values in (("scale", scale), ("offset", offset)):
-            if np.broadcast_shapes(values.shape, input_shape) != input_shape:
+            if not _broadcasts(values.shape, input_shape):
                 raise ShapeError(
                     name,
                     got=f"shape {values.shape}",
@@ -219,3 +219,17 @@ class Rescaling(DiagonalLayer):
         """Take scale and offset from `weights`."""
         scale, offset = (np.asarray(weights[k]) for k in ("scale", "offset"))
         return cls(input_shape, scale, offset)
+
+
+def _broadcasts(shape: Shape, wanted: Shape) -> bool:
+    """Whether numpy's rules stretch `shape` to `wanted` itself."""
+    ends = zip(reversed(shape), reversed(wanted), strict=False)
+    return len(shape) <= len(wanted) and all(a in (1, b) for a, b in ends)
+
+
+def positive_axes(axes: tuple[int, ...], shape: Shape) -> tuple[int, ...]:
+    """Count axes from the front; refuse those that `shape` does not have."""
+    rank = len(shape)
+    if any(not -rank <= axis < rank for axis in axes):
+        raise ShapeError("axis", got=str(axes), expected=f"axes of {shape}, from 0")
+    return tuple(axis % rank for axis in axes)
