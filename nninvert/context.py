@@ -69,8 +69,10 @@ class FactorStore:
             self._items.move_to_end(key)
             return self._items[key]  # type: ignore[return-value]
         made = build()
-        self._items[key] = made
-        self._evict()
+        # What can never be kept must not drive the others out.
+        if made.nbytes <= self.budget:
+            self._items[key] = made
+            self._evict()
         return made
 
     @property
