@@ -18,7 +18,7 @@ from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Notice
 from nninvert.methods._base import Attempt
 from nninvert.methods.advice import measured_advice
-from nninvert.methods.problem import Problem
+from nninvert.methods.problem import Bounds, Problem
 from nninvert.methods.selection import select_method
 from nninvert.outcome import Proof, RowStatus, Uniqueness
 from nninvert.result import InversionResult, Plan, PlanStep
@@ -32,9 +32,10 @@ class _Ledger:
     """The best x of each row so far and what is known about it."""
 
     x: NDArray[np.floating]
-    excess: Float64
+    misfit: Float64
     solved: Mask
     stopped: Mask
+    searched: Mask
     method: NDArray[np.object_]
     reason: NDArray[np.object_]
     unique: Mask
@@ -44,9 +45,10 @@ class _Ledger:
     def empty(cls, rows: int, n_in: int, dtype: DTypeLike) -> _Ledger:
         return cls(
             x=np.full((rows, n_in), np.nan, dtype=dtype),
-            excess=np.full(rows, np.inf),
+            misfit=np.full(rows, np.inf),
             solved=np.zeros(rows, dtype=np.bool_),
             stopped=np.zeros(rows, dtype=np.bool_),
+            searched=np.zeros(rows, dtype=np.bool_),
             method=np.full(rows, "", dtype=object),
             reason=np.full(rows, "", dtype=object),
             unique=np.zeros(rows, dtype=np.bool_),
@@ -105,14 +107,17 @@ def _enter(
 ) -> None:
     """Judge an attempt and keep, row by row, what is better than before."""
     written = _cast(part, attempt.x, ledger.x.dtype)
-    excess, _, _ = _judge(part, written)
-    better = (excess < ledger.excess[rows]) | (ledger.method[rows] == "")
+    judged = _judge(part, written)
+    first = ledger.method[rows] == ""
+    better = judged.solved | (judged.misfit < ledger.misfit[rows]) | first
     chosen = rows[better]
     ledger.x[chosen] = written[better]
-    ledger.excess[chosen] = excess[better]
-    ledger.solved[chosen] = excess[better] <= 1.0
+    ledger.misfit[chosen] = judged.misfit[better]
+    ledger.solved[chosen] = judged.solved[better]
     ledger.method[chosen] = name
     ledger.stopped[rows] = attempt.stopped
+    # A search that ended by itself and found nothing better confirms what was there.
+    ledger.searched[rows] |= (name == "lsq") & ~attempt.stopped
     texts = np.array(attempt.reason, dtype=object)
     ledger.reason[rows] = np.where(texts == "", ledger.reason[rows], texts)
     if attempt.preimage is not None:
@@ -129,34 +134,72 @@ def _cast(
     """Round x to the type that is written without leaving the bounds by that."""
     with np.errstate(over="ignore", invalid="ignore"):
         written = x.astype(dtype)
-    inside = problem.bounds.contain(x)
-    low, high = problem.bounds.lower, problem.bounds.upper
-    for bound, direction in ((low, np.inf), (high, -np.inf)):
-        crossed = written < bound if direction > 0 else written > bound
-        crossed &= inside[:, None]
-        toward = np.nextafter(written, np.asarray(direction, dtype=dtype))
-        written = np.where(crossed, toward, written)
-    return written
+    inside = problem.bounds.contain(x)[:, None]
+    allowed = _in_type(problem.bounds, dtype)
+    clipped = np.clip(written, allowed.lower, allowed.upper).astype(dtype)
+    return np.where(inside, clipped, written)
 
 
-def _judge(problem: Problem, x: NDArray[np.floating]) -> tuple[Float64, Float64, Float64]:
-    """Largest |f(x)_i - y_i| / tol_i of each row (inf outside bounds), f(x), tol."""
+def _in_type(bounds: Bounds, dtype: np.dtype[np.floating]) -> Bounds:
+    """The bounds, narrowed to numbers of the type.
+
+    An input that is fixed at a number which the type does not hold is fixed at the
+    nearest one that it holds.
+    """
+    with np.errstate(over="ignore"):
+        low, high = bounds.lower.astype(dtype), bounds.upper.astype(dtype)
+    infinity = np.asarray(np.inf, dtype=dtype)
+    inner_low = np.where(low < bounds.lower, np.nextafter(low, infinity), low)
+    inner_high = np.where(high > bounds.upper, np.nextafter(high, -infinity), high)
+    empty = inner_low > inner_high
+    return Bounds(
+        np.where(empty, low, inner_low).astype(np.float64),
+        np.where(empty, low, inner_high).astype(np.float64),
+    )
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What the plain forward pass says of each row.
+
+    `misfit` is the norm of (f(x)_i - y_i) / tol_i over the wanted outputs; inf where it is
+    not finite or x lies outside the bounds.
+    """
+
+    solved: Mask
+    misfit: Float64
+    fitted: Float64
+    tolerance: Float64
+
+
+def _judge(problem: Problem, x: NDArray[np.floating]) -> _Judgement:
     exact = x.astype(np.float64)
+    allowed = _in_type(problem.bounds, x.dtype).contain(exact)
     with np.errstate(over="ignore", invalid="ignore"):
         fitted, terms = problem.network.forward_with_terms(exact)
         tol = problem.tolerance(terms)
-        ratio = np.abs(fitted - problem.targets.values) / tol
-    ratio = np.where(problem.targets.wanted, ratio, 0.0).max(axis=1)
-    usable = np.isfinite(ratio) & problem.bounds.contain(exact)
-    return np.where(usable, ratio, np.inf), fitted, tol
+        error = np.abs(fitted - problem.targets.values)
+        error = np.where(problem.targets.wanted, error, 0.0)
+        # A tolerance of zero is met by zero.
+        ratio = error / np.maximum(tol, np.finfo(np.float64).tiny)
+        misfit = np.linalg.norm(ratio, axis=1)
+    return _Judgement(
+        solved=(error <= tol).all(axis=1) & allowed,
+        misfit=np.where(np.isfinite(misfit) & allowed, misfit, np.inf),
+        fitted=fitted,
+        tolerance=tol,
+    )
 
 
 def _conclude(
     problem: Problem, ledger: _Ledger, plan: Plan, started: float
 ) -> InversionResult:
     """Prove, classify and describe what the methods left."""
-    fitted, tol = _judge(problem, ledger.x)[1:]
+    judged = _judge(problem, ledger.x)
+    fitted, tol = judged.fitted, judged.tolerance
     finite = np.isfinite(ledger.x).all(axis=1) & np.isfinite(fitted).all(axis=1)
+    ledger.x[~finite] = np.nan
+    fitted = np.where(finite[:, None], fitted, np.nan)
     proof = _prove(problem, ledger, tol, finite)
     status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
     _complete_reasons(ledger, proof, status)
@@ -222,8 +265,7 @@ def _status(ledger: _Ledger, finite: Mask, proof: tuple[Proof, ...], row: int) -
         return RowStatus.SOLVED
     if proof[row] is not Proof.NONE:
         return RowStatus.UNREACHABLE
-    searched = ledger.method[row] == "lsq" and not ledger.stopped[row]
-    return RowStatus.NEAREST if searched else RowStatus.STOPPED
+    return RowStatus.NEAREST if ledger.searched[row] else RowStatus.STOPPED
 
 
 def _complete_reasons(
