@@ -54,15 +54,13 @@ def tensorflow_functional():
 
 def tensorflow_merge():
     start = layers.Input((4,))
-    left = layers.Dense(3)(start)
-    right = layers.Dense(3)(start)
-    end = layers.merge([left, right], mode="sum")
+    end = layers.merge([start, layers.Dense(4)(start)], mode="sum")
     fixtures.save_refused(
         keras.models.Model(start, end),
         "keras1_tf_merge.h5",
         VINTAGE,
         "a branch closed by a Keras 1 Merge",
-        "4 to two Dense 3, summed",
+        "x + Dense 4 of x",
         ["Merge"],
     )
 

@@ -75,7 +75,7 @@ class TwelveLayers(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.fc = nn.ModuleList([nn.Linear(2, 2) for _ in range(12)])
+        self.fc = nn.ModuleList([nn.Linear(2, 2, bias=False) for _ in range(12)])
 
     def forward(self, value):
         for layer in self.fc:
@@ -87,6 +87,6 @@ save(
     TwelveLayers(),
     "torch_twelve.npz",
     "fc.10 comes after fc.9, not after fc.1",
-    "twelve layers 2-2 tanh",
+    "twelve layers 2-2 tanh without bias",
     ["tanh"] * 12,
 )
