@@ -15,6 +15,7 @@ from nninvert.errors import OutputError
 
 _OWN_STREAM = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 
+_NO_FOLDER = "a folder that does not exist"
 _WRITE_ERRORS = {
     errno.ENOSPC: ("a full disk", "Free some space, or write elsewhere."),
     errno.EDQUOT: ("a disk quota that is used up", "Write elsewhere."),
@@ -23,8 +24,8 @@ _WRITE_ERRORS = {
     errno.EPERM: ("no permission to write there", "Write to another folder."),
     errno.EROFS: ("a file system that is read-only", "Write to another folder."),
     errno.EISDIR: ("a directory", "Name a file inside it."),
-    errno.ENOTDIR: ("a folder that does not exist", "Make it first: mkdir -p"),
-    errno.ENOENT: ("a folder that does not exist", "Make it first: mkdir -p"),
+    errno.ENOTDIR: (_NO_FOLDER, ""),
+    errno.ENOENT: (_NO_FOLDER, ""),
     errno.ENAMETOOLONG: ("a name too long for this file system", "Shorten it."),
     errno.EIO: ("a write error of the disk", "Write elsewhere."),
     errno.ELOOP: ("a chain of links without an end", "Name the file itself."),
@@ -37,6 +38,8 @@ def unwritable(path: str, error: OSError) -> OutputError:
     got, next_step = _WRITE_ERRORS.get(
         number, (error.strerror or "an unknown system error", "")
     )
+    if got == _NO_FOLDER:
+        next_step = f"Make it first: mkdir -p {os.path.dirname(path)}"
     return OutputError(
         "",
         got=got,

@@ -71,12 +71,13 @@ def _ambiguous(found: list[str], inside: list[str], place: Place) -> InputError:
             next_step=f"It holds: {'; '.join(inside)}." if inside else "It is empty.",
             file=place.file,
         )
+    example = place.role if place.role in found else found[0]
     listed = ", ".join(found[:_MOST_LISTED])
     more = ", ..." if len(found) > _MOST_LISTED else ""
     return InputError(
         place.inside(),
         got=f"several data sets ({listed}{more})",
         expected="one",
-        next_step=f"Name it, for example: {place.file}:{found[0]}",
+        next_step=f"Name it, for example: {place.file}:{example}",
         file=place.file,
     )

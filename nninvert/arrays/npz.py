@@ -112,11 +112,12 @@ def _choose(
     if key is None and len(members) == 1:
         return next(iter(members.values()))
     if key is None:
+        example = place.role if place.role in members else next(iter(members))
         raise InputError(
             place.inside(),
             got=f"{len(members)} arrays ({_listed(list(members))})",
             expected="one",
-            next_step=f"Name it, for example: {place.file}:{next(iter(members))}",
+            next_step=f"Name it, for example: {place.file}:{example}",
             file=place.file,
         )
     found = members.get(key) or members.get(key.removesuffix(".npy"))

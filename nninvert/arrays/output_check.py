@@ -55,8 +55,8 @@ def check_output(
     if is_direct(target):
         _check_device(target, suffixes)
         return
-    suffix_of(target, suffixes)
     _check_place(target)
+    suffix_of(target, suffixes)
     if force:
         return
     for source in inputs:

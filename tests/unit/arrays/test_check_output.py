@@ -40,6 +40,7 @@ def test_a_name_in_this_folder(tmp_path, monkeypatch):
         ("no/x.npy", OutputError, "no/x.npy: got a folder that does not exist"),
         ("file/x.npy", OutputError, "got a folder that does not exist"),
         ("folder.npy", OutputError, "got a directory, expected a file"),
+        ("", OutputError, "got a directory, expected a file"),
         ("x.mat", UsageError, r"got the suffix '\.mat', expected \.npy .*\.hdf5"),
         ("x", UsageError, "got no suffix"),
         ("a" * 300 + ".npy", OutputError, "a name too long"),

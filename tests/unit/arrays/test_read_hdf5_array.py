@@ -37,8 +37,11 @@ def test_a_key_chooses(path):
     assert read_array(f"{path}:/g/kernel:0").values.tolist() == [2.0]
     with pytest.raises(FormatError, match=r"no 'b' in '/'.*It holds a, g"):
         read_array(f"{path}:b")
-    with pytest.raises(InputError, match=r"several data sets \(a, g/kernel:0\).*h5:a"):
+    match = r"several data sets \(a, g/kernel:0\), expected one\. Name it, .*h5:"
+    with pytest.raises(InputError, match=match + "a$"):
         read_array(path)
+    with pytest.raises(InputError, match=match + "g/kernel:0$"):
+        read_array(path, field="g/kernel:0")
 
 
 def test_a_file_without_data_sets(path):

@@ -47,6 +47,14 @@ def test_the_only_array_is_taken(path, save):
         np.testing.assert_array_equal(read_array("-", stdin=stream).values, values)
 
 
+def test_the_example_is_the_part_it_plays(path):
+    np.savez(path, W=np.ones(2), y=np.ones(3))
+    with pytest.raises(InputError, match=r"example: .*y\.npz:y$"):
+        read_array(path)
+    with pytest.raises(InputError, match=r"example: .*y\.npz:W$"):
+        read_array(path, field="x")
+
+
 def test_a_key_chooses(path):
     arrays = {"a": np.ones(2), "g/b": np.zeros(3), "kernel:0": np.ones(4)}
     np.savez(path, **arrays)
