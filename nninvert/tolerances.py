@@ -47,7 +47,7 @@ EXPLICIT_INVERSE_SIZE = 1024
 ESTIMATE_MARGIN = 10.0
 """Error radii take an estimated norm this many times. Block power iteration stays below
 the norm; that four random vectors miss nine tenths of it has no probability to speak of
-(Kuczynski & Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992, theorem 4.1)."""
+(Kuczynski & Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992)."""
 
 RADIUS_CAP = 1e100
 """Error radii are cut here, so that products with them stay finite."""

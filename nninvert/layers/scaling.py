@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
-from nninvert.errors import ShapeError
+from nninvert.errors import DataError, ShapeError
 from nninvert.layers._base import Float64, LinearLayer, Shape, Weights
 from nninvert.linalg.map import DiagonalMap, LinearMap
 
@@ -93,6 +93,13 @@ class BatchNormalization(DiagonalLayer):
         self.axes = positive_axes(axes, input_shape)
         for name, values in self.parameters.items():
             along_axes(values, self.axes, input_shape, name)
+        require_not_negative(self.parameters["variance"])
+        if np.any(self.parameters["variance"] + np.float64(epsilon) <= 0.0):
+            raise DataError(
+                "epsilon",
+                got=f"{epsilon:g} with a variance of 0",
+                expected="their sum above 0, as it is divided by",
+            )
 
     def scale_and_shift(self) -> tuple[Float64, Float64]:
         """Return gamma / sqrt(variance + epsilon) and beta - mean * scale."""
@@ -151,6 +158,7 @@ class Normalization(DiagonalLayer):
         self.invert = invert
         along_axes(mean, self.axes, input_shape, "mean")
         along_axes(variance, self.axes, input_shape, "variance")
+        require_not_negative(variance)
 
     def scale_and_shift(self) -> tuple[Float64, Float64]:
         """1 / deviation and -mean / deviation; inverted: deviation and mean."""
@@ -225,6 +233,13 @@ def _broadcasts(shape: Shape, wanted: Shape) -> bool:
     """Whether numpy's rules stretch `shape` to `wanted` itself."""
     ends = zip(reversed(shape), reversed(wanted), strict=False)
     return len(shape) <= len(wanted) and all(a in (1, b) for a, b in ends)
+
+
+def require_not_negative(variance: NDArray[np.generic]) -> None:
+    """Refuse variances below zero: their root is no number."""
+    values = variance.astype(np.float64)
+    if (values < 0.0).any():
+        raise DataError("variance", got=f"{values.min():g}", expected="no negative values")
 
 
 def positive_axes(axes: tuple[int, ...], shape: Shape) -> tuple[int, ...]:
