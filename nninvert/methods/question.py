@@ -36,13 +36,13 @@ def as_rows(
     field : str
         Name for messages: "y", "X".
     single : bool or None, default None
-        True: the array is one row; False: its first axis counts rows; None: decide, and
-        refuse where both would do.
+        True: the array is one row; False: its first axis counts rows; None: decide.
+        Where both would do, they give the same row.
 
     Raises
     ------
     ShapeError
-        If the array fits neither way, or both ways and `single` is None, or is empty.
+        If the array fits neither way, or not the one that `single` asks for, or is empty.
     DataError
         If the values are no real numbers.
     """
@@ -59,14 +59,6 @@ def as_rows(
     )
     if single is not None:
         one, many = one and single, many and not single
-    if one and many and n != 1:
-        raise ShapeError(
-            field,
-            got=f"shape {values.shape}, which is one row of shape {shape} and also "
-            f"{values.shape[0]} rows of {n}",
-            expected="one reading",
-            next_step="Say which: --single or --as-rows",
-        )
     if not (one or many):
         raise ShapeError(
             field,
