@@ -124,7 +124,7 @@ def _row(
     if len(cells) != len(header):
         raise DataError(
             place.inside(line),
-            got=f"{len(cells)} values",
+            got=f"{len(cells)} cells",
             expected=str(len(header)),
             because="the header has as many names",
             file=place.file,

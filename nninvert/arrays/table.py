@@ -20,7 +20,7 @@ from nninvert.arrays.text import (
     separator_of,
     text_lines,
 )
-from nninvert.errors import DataError, printable
+from nninvert.errors import DataError, ShapeError, printable
 
 # Digits that a written float shows at least, so that what is read back as "half the
 # last decimal" lies below the rounding of its type; 17, 9 and 5 always suffice to give
@@ -99,9 +99,21 @@ def write_csv(
     names : sequence of str or None, default None
         One for each column, quoted where needed; None writes no header.
     separator : str, default ","
+        What stands between cells.
+
+    Raises
+    ------
+    ShapeError
+        If there are not as many names as columns.
     """
     table = np.atleast_2d(values)
     if names is not None:
+        if len(names) != table.shape[1]:
+            raise ShapeError(
+                "header",
+                got=f"{len(names)} names",
+                expected=f"one for each of {table.shape[1]} columns",
+            )
         # A header with a number in it is told from a row by quotes around all names.
         quote = any(number_of(name) is not None for name in names)
         cells = [quoted(name, always=quote) for name in names]
@@ -234,7 +246,7 @@ def _ragged(
         return not_a_number(wrong, line, number, "column 0", place)
     return DataError(
         place.inside(f"line {number}"),
-        got=f"{len(cells)} values",
+        got=f"{len(cells)} cells",
         expected=str(width),
         because="the header has as many names" if names else "the first row has them",
         file=place.file,

@@ -59,7 +59,7 @@ def test_columns_in_any_order_and_dialect(read, text):
         ("name,min\na,0\n", "an unknown column 'min', expected .*fixed, near because"),
         ("name,lower,lower\na,0,1\n", "the column 'lower' twice"),
         ("name,lower\na,0\nb,1\na,2\n", "line 4: got 'a' once more"),
-        ("name,lower\na\n", "line 2: got 1 values, expected 2"),
+        ("name,lower\na\n", "line 2: got 1 cells, expected 2"),
         ("name,lower\n,1\n", "line 2: got no name"),
         ("name,lower\na,x\n", "line 2 > lower: got 'x', expected a number"),
         ("name;lower\na;0,5\n", "line 2 > lower: got '0,5', a decimal comma"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nninvert.arrays import read_array, write_array, write_table
-from nninvert.errors import OutputError, UsageError
+from nninvert.errors import OutputError, ShapeError, UsageError
 
 
 class Pipe:
@@ -203,6 +203,12 @@ def test_names_that_look_like_numbers_are_still_names(tmp_path, names):
     loaded = read_array(str(tmp_path / "x.csv"))
     assert loaded.names == tuple(names)
     assert loaded.values.shape == (2, 2)
+
+
+def test_every_column_has_a_name_or_none_has(tmp_path):
+    with pytest.raises(ShapeError, match="got 1 names, expected one for each of 2"):
+        text_of(tmp_path, np.ones((3, 2)), ["a"])
+    assert not os.listdir(tmp_path)
 
 
 def test_a_vector_is_one_row_and_a_scalar_one_cell(tmp_path):
