@@ -73,14 +73,11 @@ def mapped(source: h5py.Dataset) -> np.memmap | None:
         return None
     if source.file.driver not in ("sec2", "windows"):
         return None
-    plan = source.id.get_create_plist()
-    if plan.get_layout() != h5py.h5d.CONTIGUOUS or plan.get_nfilters():
-        return None
     # NumPy has no name for some float layouts; h5py converts them while reading.
     if not source.id.get_type().equal(h5py.h5t.py_create(dtype)):
         return None
     offset = source.id.get_offset()
-    if offset is None:
+    if offset is None:  # compact or in chunks
         return None
     path = source.file.filename
     if offset + source.size * dtype.itemsize > os.path.getsize(path):

@@ -523,7 +523,13 @@ def test_maps_nothing_else(made, reopen):
     space = h5py.h5s.create_simple((4,))
     compact = h5py.h5d.create(made.id, b"compact", h5py.h5t.NATIVE_DOUBLE, space, plan)
     compact.write(space, space, np.ones(4))
-    # Four bytes of which NumPy's float32 knows the size but not the meaning.
+    # Floats of which NumPy knows the size but not the meaning; with zeros in the
+    # corners even their bytes agree there.
+    shifted = h5py.h5t.NATIVE_FLOAT.copy()
+    shifted.set_fields(30, 22, 8, 0, 22)
+    shifted.set_precision(31)
+    zeros = h5py.h5d.create(made.id, b"shifted", shifted, space)
+    zeros.write(space, space, np.array([0.0, 1.0, 1.0, 0.0]))
     odd = h5py.h5t.NATIVE_FLOAT.copy()
     odd.set_ebias(100)
     h5py.h5d.create(made.id, b"odd", odd, space).write(space, space, np.ones(4))
@@ -533,6 +539,8 @@ def test_maps_nothing_else(made, reopen):
         assert hdf5.mapped(source) is None, name
         assert np.all(hdf5.read(source) == 1), name
     assert hdf5.mapped(hdf5.dataset(file, "none")) is None
+    assert hdf5.dataset(file, "shifted").dtype == np.float32
+    assert hdf5.mapped(hdf5.dataset(file, "shifted")) is None
 
 
 # ---------------------------------------------------------------- attributes
