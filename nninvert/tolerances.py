@@ -49,8 +49,12 @@ ESTIMATE_MARGIN = 10.0
 the norm; that four random vectors miss nine tenths of it has no probability to speak of
 (Kuczynski & Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992)."""
 
-RADIUS_CAP = 1e100
-"""Error radii are cut here, so that products with them stay finite."""
+RADIUS_CAP = 1e150
+"""Error radii are cut here, so that products with them, and their squares, stay finite."""
+
+UNBOUNDED_RADIUS = 1e50
+"""A radius from here on stands for "anything": it may have been cut before and made
+smaller since."""
 
 PROOF_CONDITION = 1e10
 """Error radii prove something only while every layer's condition number is below this:

@@ -71,7 +71,7 @@ class Preimage:
         finite y.
     radius : float64 array, shape of x
         How far x may move when y moves within the radius that was given with it, unit by
-        unit, plus the rounding made here; cut at `tolerances.RADIUS_CAP` where unbounded.
+        unit, plus the rounding made here; `tolerances.RADIUS_CAP` where unbounded.
     outside : int array, shape (batch,)
         Number of units of y outside the image by more than their radius.
     overshoot : float64 array, shape (batch,)
@@ -297,6 +297,12 @@ def accumulate_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
     return error
 
 
+def capped(radius: Float64) -> Float64:
+    """Error radii, those that stand for "anything" replaced by the largest one."""
+    bounded = radius < tolerances.UNBOUNDED_RADIUS
+    return np.where(bounded, radius, tolerances.RADIUS_CAP)
+
+
 def _flat(array: Float64) -> Float64:
     return array.reshape(array.shape[0], -1)
 
@@ -324,13 +330,14 @@ def _linear_preimage(
         # than the residual's norm less the radius's.
         slack = radius
         misfit = np.linalg.norm(residual, axis=1)
-        out = misfit > np.linalg.norm(slack, axis=1)
-    spread = factor.spread(np.minimum(slack, tolerances.RADIUS_CAP))
+        reach = np.linalg.norm(capped(slack), axis=1)
+        out = (misfit > reach) & (reach < tolerances.UNBOUNDED_RADIUS)
+    spread = factor.spread(capped(slack))
     own = tolerances.EPS64 * np.abs(x)
     worst = residual.argmax(axis=1)
     return replace(
         reachable,
-        radius=np.minimum(spread + own, tolerances.RADIUS_CAP),
+        radius=capped(spread + own),
         outside=np.where(out, np.count_nonzero(residual > slack, axis=1), 0),
         overshoot=np.where(out, misfit, 0.0),
         unit=np.where(out, worst, -1),

@@ -17,8 +17,13 @@ from nninvert.layers._base import (
     Preimage,
     Shape,
     Weights,
+    capped,
 )
 from nninvert.layers.activations import Activation, Trend, activation_from_config
+
+
+_FORWARD_ULPS = 4.0
+"""How many spacings a computed activation may be off; see `Activation.forward`."""
 
 
 class Elementwise(Layer):
@@ -118,9 +123,11 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     well. For a value of 1 - 0 stored in float32, radius 2^-25, that is z = 9.01.
     """
     rows = y.shape[0]
+    radius = radius + _FORWARD_ULPS * tolerances.EPS64 * np.abs(y)
     nearest = activation.project(y)
     distance = np.abs(y - nearest)
-    out = (distance > radius).reshape(rows, -1)
+    bounded = radius < tolerances.UNBOUNDED_RADIUS
+    out = (bounded & (distance > radius)).reshape(rows, -1)
     inner = _step_inside(activation, nearest, radius)
     found = activation.preimage(inner)
     reach = _reach(activation, nearest, found.z, radius)
@@ -130,7 +137,7 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     worst = far.argmax(axis=1)
     return Preimage(
         x=found.z,
-        radius=np.minimum(reach + own, tolerances.RADIUS_CAP),
+        radius=capped(reach + own),
         outside=np.count_nonzero(out, axis=1),
         overshoot=far.max(axis=1, initial=0.0),
         unit=np.where(out.any(axis=1), worst, -1),
@@ -170,6 +177,7 @@ def _reach(
     ends within the radius, its origins reach to the end of its domain.
     """
     reach = np.zeros(nearest.shape)
+    radius = np.where(radius < tolerances.UNBOUNDED_RADIUS, radius, np.inf)
     low, high = nearest - radius, nearest + radius
     for index, branch in enumerate(activation.branches):
         ends = branch.domain.lower, branch.domain.upper
