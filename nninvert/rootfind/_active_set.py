@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nninvert.rootfind._program import Float64, Program, Sides
 from nninvert.rootfind._saddle import Dependent, SaddleSystem

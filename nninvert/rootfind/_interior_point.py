@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nninvert.rootfind._program import Float64, Program, Sides
 from nninvert.rootfind._saddle import Dependent, SaddleSystem
@@ -75,6 +74,8 @@ class InteriorPoint:
         self.y = np.zeros(self.size - k)
         misfit = np.abs(value - near).max(initial=0.0)
         unit = max(float(misfit), float(np.abs(wish - self.x).max(initial=0.0)))
+        # In a small box x moves no farther than its width, whatever is wished for.
+        unit = min(unit, float((program.high - program.low)[:k].max(initial=0.0)))
         # Without a conflict the start is the solution, and any unit will do.
         self.unit = unit if unit > 0.0 else 1.0
         self.stiffness = self._stiffness()
@@ -126,7 +127,7 @@ class InteriorPoint:
         return found
 
     def _scatter(self, weights: Float64) -> Float64:
-        return np.bincount(self.place, weights, self.size)
+        return np.bincount(self.place, weights, self.size).astype(np.float64, copy=False)
 
     def _residuals(self) -> None:
         program, k = self.program, self.program.variables
@@ -156,7 +157,7 @@ class InteriorPoint:
 
     def _is_impossible(self) -> bool:
         """Farkas' lemma for y: y^T (z - A x) > 0 wherever the bounds hold."""
-        program, k = self.program, self.program.variables
+        program = self.program
         size = _largest(self.y)
         if size <= 1e3 * self.stiffness * self.unit:
             return False

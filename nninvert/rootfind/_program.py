@@ -108,14 +108,16 @@ class Program:
         return np.concatenate([x, self.rows @ x])
 
     def slope(self, x: Float64) -> Float64:
-        """g + H x."""
+        """Gradient of the objective at x, g + H x."""
         if self.hessian is None:
             return self.gradient + x
         return self.gradient + self.hessian @ x
 
     def reduced_sides(self, active: ActiveSet) -> Sides:
-        """The sides in the order of `low` and `high`."""
-        return np.concatenate([active.variables[self._kept], active.rows[self._used]])
+        """The sides in the order of `low` and `high`; an open side holds nothing back."""
+        sides = np.concatenate([active.variables[self._kept], active.rows[self._used]])
+        held = np.where(sides < 0, self.low, self.high)
+        return np.where(np.isfinite(held), sides, 0).astype(np.int8)
 
     def full_sides(self, sides: Sides) -> ActiveSet:
         """The sides in the caller's order; fixed variables count as inactive."""

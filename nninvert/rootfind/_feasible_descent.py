@@ -1,0 +1,298 @@
+"""Move a feasible point nearer, never leaving the feasible set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nninvert.rootfind._band import Band, Float64, Region, SmoothMap
+from nninvert.rootfind._feasible_start import project
+from nninvert.rootfind.quadratic import (
+    ActiveSet,
+    Outcome,
+    QuadraticSolution,
+    solve_quadratic,
+)
+
+MAX_STEPS = 200
+"""With curvature ten are usual; without, convergence is linear."""
+
+MAX_CORRECTIONS = 6
+"""Corrections of one step for the curvature of f. Each leaves a part of the violation
+that is proportional to the length of the step."""
+
+STATIONARY = 1e-10
+"""Predicted decrease, relative to the squared distance, at which the descent ends: half
+of it is the relative error of the distance."""
+
+NEGLIGIBLE = 1e-8
+"""The same, at which a point from which no step was taken still counts as the nearest:
+where tolerances are tiny, rounding hides smaller gains."""
+
+SUFFICIENT = 1e-4
+GOOD = 0.75
+"""Actual over predicted decrease from which a step is taken, and from which the next may
+be longer: the usual constants of trust-region methods."""
+
+LEAST_RADIUS = 1e-9
+"""Trust radius, relative to the distance, at which nothing more is to be gained."""
+
+AFRESH = 1e-4
+"""The same for steps that are corrected with Jacobians of their own: smaller ones gain
+less than these cost."""
+
+INSIDE = 0.9
+"""A step that is shorter than this part of the trust radius was not held back by it."""
+
+SHRINK = 0.25
+"""The next trust radius after a step that was not taken, relative to its length."""
+
+CONVEX = 0.05
+"""Least eigenvalue of the Hessian that the quadratic programs get; that of the squared
+distance is 1."""
+
+RANK = 1e-12
+"""Singular values of the Jacobian of equations below this part of the largest are zero."""
+
+
+@dataclass(frozen=True)
+class Descended:
+    """A feasible point and what is known of it.
+
+    Attributes
+    ----------
+    x, value : float64 arrays
+        The point and f there.
+    decrease : float
+        Decrease of the squared distance that the last quadratic program predicted,
+        without trust box, relative to the squared distance; 0 where no direction was
+        left, NaN where the descent was stopped.
+    stationary : bool
+        Whether that is at most `NEGLIGIBLE`.
+    stopped : bool
+        Whether `should_stop` or the limit of steps ended the descent.
+    steps : int
+    """
+
+    x: Float64
+    value: Float64
+    decrease: float
+    stationary: bool
+    stopped: bool
+    steps: int
+
+
+def descend(
+    smooth: SmoothMap,
+    band: Band,
+    region: Region,
+    x: Float64,
+    should_stop: Callable[[], bool],
+) -> Descended:
+    """Take steps of sequential quadratic programming while they bring x nearer.
+
+    `x` must be inside the region and f(x) inside the band; so is every point after it.
+
+    Notes
+    -----
+    Each step minimises the squared distance, with the curvature of the constraints
+    (the Hessian of the Lagrangian function, made positive definite) where it is known,
+    over the linearised constraints, the bounds and a trust box. A step that leaves the
+    band is corrected with the same Jacobian: the measured curvature is put into the
+    constraints and the program is solved again (second-order correction, Nocedal &
+    Wright, 2nd ed., section 18.3). A step is taken only if f lies in the band
+    and the distance has fallen by a part of what was predicted.
+    """
+    state = _State(smooth, band, region, x, should_stop)
+    for step in range(MAX_STEPS):
+        if should_stop():
+            return state.summary(stopped=True, steps=step)
+        state.linearise()
+        if not state.improve():
+            return state.summary(stopped=False, steps=step)
+    return state.summary(stopped=True, steps=MAX_STEPS)
+
+
+class _State:
+    def __init__(
+        self,
+        smooth: SmoothMap,
+        band: Band,
+        region: Region,
+        x: Float64,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.smooth, self.band, self.region = smooth, band, region
+        self.should_stop = should_stop
+        self.x = x
+        self.value = smooth.value(x)
+        self.radius = np.inf
+        self.inverse: Float64 = np.zeros((0, 0))
+        self.guess: ActiveSet | None = None
+        self.multipliers: Float64 | None = None
+        self.decrease = np.nan
+
+    def summary(self, *, stopped: bool, steps: int) -> Descended:
+        return Descended(
+            self.x,
+            self.value,
+            self.decrease,
+            abs(self.decrease) <= NEGLIGIBLE,
+            stopped,
+            steps,
+        )
+
+    def linearise(self) -> None:
+        """Constraints, gradient and Hessian of the quadratic program at x."""
+        region, band = self.region, self.band
+        free = region.lower < region.upper
+        self.jacobian = self.smooth.jacobian(self.x) * np.where(free, region.scale, 0.0)
+        self.offset = region.offset(self.x)
+        equation = band.equation
+        left, values, right = np.linalg.svd(self.jacobian[equation], full_matrices=False)
+        rank = int(np.count_nonzero(values > RANK * values.max(initial=0.0)))
+        # Orthonormal rows instead of the equations: their right-hand sides become the
+        # shortest way back to the target, and none depends on another.
+        if self.guess is not None and rank != self.inverse.shape[1]:
+            self.guess = None
+        self.inverse = left[:, :rank] / values[:rank]
+        self.rows = np.concatenate([right[:rank], self.jacobian[~equation]])
+        self.isolated = rank == int(np.count_nonzero(free))
+        self.hessian = self._hessian()
+
+    def _hessian(self) -> Float64 | None:
+        curvature, multipliers = self.smooth.curvature, self.multipliers
+        if curvature is None or multipliers is None or not multipliers.any():
+            return None
+        scale = self.region.scale
+        bend = curvature(self.x, multipliers) * scale[:, None] * scale
+        matrix = np.eye(scale.size) - 0.5 * (bend + bend.T)
+        if not np.isfinite(matrix).all():
+            return None
+        return _convex(matrix)
+
+    def improve(self) -> bool:
+        """Take a step; False where the point is stationary or none is accepted."""
+        self.square = float(self.offset @ self.offset)
+        if self.square == 0.0 or self.isolated:
+            self.decrease = 0.0
+            return False
+        while True:
+            solution = self._program(np.zeros_like(self.value))
+            if solution.outcome is Outcome.INFEASIBLE:
+                return self._give_up()
+            predicted = self._predicted(solution.x)
+            length = float(np.abs(solution.x).max())
+            gain = 2.0 * abs(predicted) / self.square
+            if length < INSIDE * self.radius and gain <= STATIONARY:
+                self.decrease = gain
+                return False
+            if self._try(solution, predicted):
+                return True
+            size = length / np.sqrt(self.square)
+            if size > AFRESH and self._try_afresh(solution, predicted):
+                return True
+            if size <= LEAST_RADIUS:
+                return self._give_up()
+            self.radius = SHRINK * length
+
+    def _give_up(self) -> bool:
+        """Find out what the program without a trust box still promises."""
+        self.radius = np.inf
+        solution = self._program(np.zeros_like(self.value))
+        if solution.outcome is Outcome.OPTIMAL:
+            self.decrease = 2.0 * abs(self._predicted(solution.x)) / self.square
+        return False
+
+    def _predicted(self, step: Float64) -> float:
+        bent = step if self.hessian is None else self.hessian @ step
+        return -float(self.offset @ step + 0.5 * step @ bent)
+
+    def _program(self, bend: Float64) -> QuadraticSolution:
+        """Solve the program whose constraints are f + J d + bend."""
+        band, region = self.band, self.region
+        equation = band.equation
+        off = self.value + bend - band.target
+        back = -(self.inverse.T @ off[equation])
+        # At d = 0 nothing is violated even if x lies in the margin.
+        room = band.room[~equation]
+        rest = off[~equation]
+        low, high = -room - rest, room - rest
+        if not bend.any():
+            low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+        lower = (region.lower - self.x) / region.scale
+        upper = (region.upper - self.x) / region.scale
+        return solve_quadratic(
+            self.offset,
+            self.rows,
+            np.concatenate([back, low]),
+            np.concatenate([back, high]),
+            np.maximum(lower, -self.radius),
+            np.minimum(upper, self.radius),
+            hessian=self.hessian,
+            guess=self.guess,
+        )
+
+    def _try(self, solution: QuadraticSolution, predicted: float) -> bool:
+        """Correct the step until f lies in the band; whether it was worth taking."""
+        before = np.inf
+        for _ in range(MAX_CORRECTIONS + 1):
+            step = solution.x
+            x = self.region.moved(self.x, step)
+            value = self.smooth.value(x)
+            violation = self.band.violation(value)
+            if self.band.holds(value):
+                return self._accept(x, value, solution, predicted)
+            if not violation < 0.5 * before:
+                return False
+            before = violation
+            moved = self.jacobian @ self._taken(x)
+            self.guess = solution.active
+            solution = self._program(value - self.value - moved)
+            if solution.outcome is Outcome.INFEASIBLE:
+                return False
+        return False
+
+    def _try_afresh(self, solution: QuadraticSolution, predicted: float) -> bool:
+        """Correct the step with Jacobians taken on the way: across kinks of f."""
+        x = self.region.moved(self.x, solution.x)
+        found = project(self.smooth, self.band, self.region, x, self.should_stop)
+        if not self.band.holds(found.value):
+            return False
+        return self._accept(found.x, found.value, solution, predicted)
+
+    def _taken(self, x: Float64) -> Float64:
+        return (x - self.x) / self.region.scale
+
+    def _accept(
+        self, x: Float64, value: Float64, solution: QuadraticSolution, predicted: float
+    ) -> bool:
+        gained = 0.5 * (
+            self.region.squared_distance(self.x) - self.region.squared_distance(x)
+        )
+        if not gained > SUFFICIENT * predicted:
+            return False
+        length = float(np.abs(solution.x).max())
+        if gained > GOOD * predicted:
+            self.radius = max(self.radius, 3.0 * length)
+        equation = self.band.equation
+        rank = self.inverse.shape[1]
+        multipliers = np.zeros_like(value)
+        multipliers[equation] = self.inverse @ solution.multipliers[:rank]
+        multipliers[~equation] = solution.multipliers[rank:]
+        self.multipliers, self.guess = multipliers, solution.active
+        self.x, self.value = x, value
+        return True
+
+
+def _convex(matrix: Float64) -> Float64:
+    """The matrix, its eigenvalues raised to `CONVEX` where they are smaller."""
+    shifted = matrix - CONVEX * np.eye(matrix.shape[0])
+    try:
+        np.linalg.cholesky(shifted)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrix)
+        return np.asarray((vectors * np.maximum(values, CONVEX)) @ vectors.T)
+    return matrix
