@@ -49,15 +49,15 @@ _HEADER = ["#", "layer", "shape", "activation", "square", "rank", "cond", "one-t
 
 _WORKS = {
     Verdict.BIJECTIVE: "",
-    Verdict.INJECTIVE: "invert works here: it finds the one input where a target has "
+    Verdict.INJECTIVE: "works here: it finds the one input where a target has "
     "one, and the nearest answer elsewhere.",
-    Verdict.SURJECTIVE: "invert works here: of the many inputs it finds the one nearest "
+    Verdict.SURJECTIVE: "works here: of the many inputs it finds the one nearest "
     "to --near; --lower, --upper and --fix choose too.",
-    Verdict.NOT_INJECTIVE: "invert works here: it finds one of the inputs by least "
+    Verdict.NOT_INJECTIVE: "works here: it finds one of the inputs by least "
     "squares. Say which one you mean: --near, --lower, --upper, --fix.",
-    Verdict.SINGULAR: "invert works here: it finds the input nearest to --near by least "
+    Verdict.SINGULAR: "works here: it finds the input nearest to --near by least "
     "squares, and says where there is none.",
-    Verdict.UNDECIDED: "invert works here: it searches by least squares, and runs the "
+    Verdict.UNDECIDED: "works here: it searches by least squares, and runs the "
     "network again on what it finds.",
 }
 
@@ -81,11 +81,13 @@ def check_lines(
     lines += _condition_note(report)
     lines += _layer_reasons(report, width)
     lines += ["", *fill(report.verdict.headline, width)]
-    lines += labelled(_explanations(report, commands), width, indent=2)
+    lines += labelled(_explanations(report, commands), width, indent=2, label_width=6)
     if report.target is not None:
-        lines += labelled(_target_items(report.target, commands), width, indent=2)
+        lines += labelled(
+            _target_items(report.target, commands), width, indent=2, label_width=6
+        )
     if report.pairs is not None:
-        lines += labelled(_pairs_items(report.pairs), width, indent=2)
+        lines += labelled(_pairs_items(report.pairs), width, indent=2, label_width=6)
     # The command is the last line, whole, however long it is.
     return [*lines, f"next      {_next(report, commands)}"]
 
@@ -99,7 +101,9 @@ def model_line(model: ModelSummary) -> str:
 
 def note_lines(model: ModelSummary, width: int) -> Lines:
     """What was decided while reading."""
-    return labelled([("note", note) for note in model.notes], width, indent=2)
+    return labelled(
+        [("note", note) for note in model.notes], width, indent=2, label_width=6
+    )
 
 
 def layers_table(report: CheckReport) -> Lines:
@@ -204,13 +208,13 @@ def _layers(indices: list[str]) -> str:
 def _layer_reasons(report: CheckReport, width: int) -> Lines:
     lines: Lines = []
     for layer in report.layers:
-        if layer.reason:
+        if layer.reason and layer.reason not in report.sentence:
             lines += fill(f"{layer.index} {layer.name}: {layer.reason}", width, " ", "   ")
     return lines
 
 
 def _explanations(report: CheckReport, commands: Commands) -> list[tuple[str, str]]:
-    image = report.image
+    image = _sentence(report.image)
     if image and report.verdict is Verdict.BIJECTIVE and report.target is None:
         image += f" Yours: {kept(commands.check('--target', commands.target))}"
     why = "" if report.verdict is Verdict.BIJECTIVE else report.sentence
@@ -220,8 +224,13 @@ def _explanations(report: CheckReport, commands: Commands) -> list[tuple[str, st
             ("digits", _digits(report.digits)),
             ("noise", _noise(report.digits)),
         ]
-    items += [("cond", _ill_conditioned(report)), ("works", _WORKS[report.verdict])]
+    items += [("cond", _ill_conditioned(report)), ("invert", _WORKS[report.verdict])]
     return items + [("change", advice) for advice in report.advice]
+
+
+def _sentence(text: str) -> str:
+    """With the full stop that a sentence has when another one follows."""
+    return f"{text}." if text and text[-1] not in ".!?" else text
 
 
 def _witness(report: CheckReport) -> str:
@@ -244,26 +253,21 @@ def _digits(found: DigitsReport) -> str:
         )
         least, most = float(jacobian.max()), float(jacobian.min())
     else:
-        least = most = cost
+        least, most = cost, 0.0
     return (
         f"{text} y in float32 has {digits(FLOAT32_DIGITS)}: trust "
         f"{_trusted(FLOAT32_DIGITS, least, most)} of x; float64: "
-        f"{_whole(FLOAT64_DIGITS - least)} or more."
+        f"{_trusted(FLOAT64_DIGITS, least, most)}."
     )
 
 
-def _trusted(stored: float, least: float, most: float) -> str:
-    low, high = _whole(stored - least), _whole(stored - most)
-    if high == 0:
-        return "no digit"
-    if low == high:
-        return plural(low, "digit")
-    return f"{low} to {high} digits"
-
-
-def _whole(value: float) -> int:
-    """Whole digits: a good half counts, nothing is less than none."""
-    return max(round(value), 0) if math.isfinite(value) else 0
+def _trusted(stored: float, worst: float, best: float) -> str:
+    """Digits left; `best` is 0 where only a bound of the cost is known."""
+    low = max(round(stored - worst), 0) if math.isfinite(worst) else 0
+    if best <= 0.0:
+        return f"{low} or more digits"
+    high = max(round(stored - best), 0)
+    return f"{low} to {high} digits" if low < high else plural(low, "digit")
 
 
 def _noise(found: DigitsReport) -> str:
@@ -276,7 +280,7 @@ def _noise(found: DigitsReport) -> str:
     if 1e-3 * factor >= 1.0:
         moved = "by 100 % and more"
     else:
-        moved = f"by {percent(1e-3 * factor)}"
+        moved = f"by up to {percent(1e-3 * factor)}"
     return f"an error of 0.1 % in y can move x {moved}. Measured y? Use --within."
 
 
@@ -301,7 +305,7 @@ def _target_items(found: TargetReport, commands: Commands) -> list[tuple[str, st
         parts.append(f"{count(len(no))} not (proved)")
     if open_rows:
         parts.append(f"{count(len(open_rows))} not decided")
-    items = [("targets", f"{commands.target}: {joined(parts, ',')}")]
+    items = [("target", f"{commands.target}: {', '.join(parts)}")]
     items += [("", f"row {k}: {_why_not(found, k)}") for k in no[:SHOWN_ROWS]]
     if not no:
         items += [("", _open_row(found, k)) for k in open_rows[:SHOWN_ROWS]]
@@ -349,7 +353,7 @@ def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
         reading = f"{found.reading} (best of {count(found.tried)} readings tried)"
     if found.same:
         verdict = f"your file was read right: f(X) = Y to {scientific(found.largest)}"
-        return [("pairs", f"{verdict} ({rows})"), ("reading", reading)]
+        return [("pairs", f"{verdict} ({rows})"), ("read", reading)]
     worst = int(np.argmax(found.per_output))
     text = (
         f"f(X) differs from Y by {percent(found.median)} (median), "
@@ -358,7 +362,7 @@ def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
     )
     if found.within:
         text += f" For targets measured like these: {kept(f'--within {found.within}')}"
-    return [("pairs", text), ("reading", reading)]
+    return [("pairs", text), ("read", reading)]
 
 
 def _next(report: CheckReport, commands: Commands) -> str:

@@ -13,9 +13,10 @@ from nninvert.report.numbers import (
     duration,
     percent,
     plural,
+    rounded_up,
     scientific,
 )
-from nninvert.report.text import Lines, joined, labelled
+from nninvert.report.text import Lines, joined, kept, labelled
 from nninvert.result import InversionResult, Plan
 
 ROWS_HEADER = (
@@ -44,7 +45,7 @@ _FAMILY = {
 _LEFT = {
     RowStatus.UNREACHABLE: "(proved)",
     RowStatus.NEAREST: "(no answer found; x is the nearest found)",
-    RowStatus.STOPPED: "(the search was ended; x is the best so far)",
+    RowStatus.STOPPED: "(not decided; x is the best so far)",
     RowStatus.FAILED: "(nothing finite; x is NaN)",
 }
 
@@ -76,7 +77,7 @@ def invert_lines(
     if verbose:
         items.append(("judged by", result.tolerance_origin))
     items += [("accuracy", _accuracy(result)), ("edge", _edge(result))]
-    items += [("advice", note) for note in result.notes]
+    items += [("advice", note) for note in result.notes or _near_enough(result)]
     return labelled([*items, _ending(result, output)], width)
 
 
@@ -129,7 +130,7 @@ def _left_items(result: InversionResult, status: RowStatus) -> list[tuple[str, s
     first = int(rows[0])
     reason = result.reason[first]
     if reason:
-        text += f": {reason}" if total == 1 else f", e.g. row {first}: {reason}"
+        text += f": {reason}" if total == 1 else f", e.g. {kept(f'row {first}')}: {reason}"
     if status is not RowStatus.FAILED:
         text += f"; |f(x) - y| {_spread(result.residual[rows], rows, total)}"
     return [(status.value, text)]
@@ -141,7 +142,7 @@ def _spread(values: NDArray[np.float64], rows: NDArray[np.int64], total: int) ->
     worst = int(np.argmax(values))
     return (
         f"{decimal(float(np.median(values)))} (median), "
-        f"{decimal(float(values[worst]))} (worst, row {int(rows[worst])})"
+        f"{decimal(float(values[worst]))} (worst, {kept(f'row {int(rows[worst])}')})"
     )
 
 
@@ -153,7 +154,8 @@ def _solved(result: InversionResult, output: str) -> str:
     if solved < total and any(
         s in (RowStatus.UNREACHABLE, RowStatus.NEAREST) for s in result.status
     ):
-        text += f"; {output or 'x'} holds the nearest answer found for the others"
+        others = " for the others" if solved else ""
+        text += f"; {output or 'x'} holds the nearest answer found{others}"
     return text
 
 
@@ -173,7 +175,7 @@ def _family(result: InversionResult) -> str:
         if kind is Uniqueness.NO and dimension:
             text += f" (a family of {plural(dimension, 'dimension')})"
         parts.append(text if len(present) == 1 else f"{count(len(rows))} {text}")
-    each = "each " if len(present) == 1 and len(result.status) > 1 else ""
+    each = "each " if len(present) == 1 and solved.size > 1 else ""
     return each + joined(parts)
 
 
@@ -213,7 +215,7 @@ def _accuracy(result: InversionResult) -> str:
         return f"{head} {percent(float(movement[0]))}{tail} [estimate]"
     return (
         f"{head} {percent(float(np.median(movement)))} (median), "
-        f"{percent(float(movement.max()))} (worst, row {worst}) [estimate]"
+        f"{percent(float(movement.max()))} {kept(f'(worst, row {worst}) [estimate]')}"
     )
 
 
@@ -230,6 +232,15 @@ def _edge(result: InversionResult) -> str:
         "there. Such a row is met to y's precision, but its x is one of many. Save y in "
         "float64 or before the last activation (logits), or choose with --near."
     )
+
+
+def _near_enough(result: InversionResult) -> list[str]:
+    """For a single target that was missed: the tolerance that its answer meets."""
+    missed = (RowStatus.UNREACHABLE, RowStatus.NEAREST)
+    if len(result.status) != 1 or result.status[0] not in missed:
+        return []
+    within = kept(f"--within {rounded_up(float(result.residual[0]))}")
+    return [f"is y in the network's own units? Is this near enough? {within}"]
 
 
 def _ending(result: InversionResult, output: str) -> tuple[str, str]:

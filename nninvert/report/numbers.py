@@ -39,6 +39,17 @@ def decimal(value: float) -> str:
     return _significant(value, 3)
 
 
+def rounded_up(value: float) -> str:
+    """Two digits, never less than `value`: a limit that it meets. For commands."""
+    if value == 0 or not math.isfinite(value):
+        return _special(value)
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    steps = math.ceil(value / unit)
+    while float(f"{steps * unit:.2g}") < value:
+        steps += 1
+    return f"{steps * unit:.2g}"
+
+
 def percent(fraction: float) -> str:
     """A share of one: 0.4 %, 3 %, 120 %, 2.1e6 %; two digits."""
     value = 100 * fraction
@@ -64,11 +75,12 @@ def size(number: int) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time: 0.05 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 60:
+    whole = round(seconds)
+    if whole < 60:
         return f"{_significant(seconds, 2 if seconds >= 1 else 1)} s"
-    minutes = round(seconds / 60)
-    if seconds < 600:
-        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(whole / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 

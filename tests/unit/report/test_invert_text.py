@@ -1,0 +1,163 @@
+"""The screens of ``invert``, letter by letter."""
+
+import numpy as np
+from hand_made import inversion
+
+from nninvert.outcome import Proof, RowStatus, Uniqueness
+from nninvert.report.invert_text import ROWS_HEADER, invert_line, invert_lines, rows_table
+from nninvert.result import Plan, PlanStep
+
+SOLVED, UNREACHABLE, NEAREST, STOPPED, FAILED = (
+    RowStatus.SOLVED,
+    RowStatus.UNREACHABLE,
+    RowStatus.NEAREST,
+    RowStatus.STOPPED,
+    RowStatus.FAILED,
+)
+ADVICE = (
+    "the targets look measured, not computed by this network. Ask for as much as it "
+    "knows: --within 3% --near TYPICAL.npy"
+)
+
+
+def screen(result, output="x.npy", width=80, verbose=False):
+    return "\n".join(invert_lines(result, output, width, verbose))
+
+
+def test_all_solved():
+    movement = np.array([0.004, 0.03, 0.001])
+    assert (
+        screen(inversion([SOLVED] * 3, movement=movement))
+        == """\
+plan      exact, layer by layer (square layers)
+solved    3 of 3 rows, each the only answer
+residual  largest |f(x) - y| / |y| = 1.9e-15, recomputed from the x written
+accuracy  y is float32: its rounding moves x by 0.4 % (median), 3 %
+          (worst, row 1) [estimate]
+wrote     x.npy (3, 64) float64 in 0.05 s"""
+    )
+
+
+def test_measured_targets():
+    result = inversion([SOLVED, UNREACHABLE, UNREACHABLE], notes=(ADVICE,))
+    assert (
+        screen(result, "x2.npy")
+        == """\
+plan         exact, layer by layer (square layers)
+unreachable  2 of 3 rows (proved), e.g. row 1: inverting dense_1 needs |h| =
+             2.42; |f(x) - y| 0.21 (median), 0.21 (worst, row 1)
+solved       1 of 3 rows, the only answer; x2.npy holds the nearest answer found
+             for the others
+residual     largest |f(x) - y| / |y| = 1.9e-15, recomputed from the x written
+accuracy     y is float32: its rounding moves x by 0.4 % (median), 0.4 %
+             (worst, row 0) [estimate]
+advice       the targets look measured, not computed by this network. Ask for as
+             much as it knows: --within 3% --near TYPICAL.npy
+wrote        x2.npy (3, 64) float64 in 0.05 s"""
+    )
+
+
+def test_one_target_that_cannot_be_reached():
+    assert (
+        screen(inversion([UNREACHABLE]), "")
+        == """\
+plan         exact, layer by layer (square layers)
+unreachable  1 of 1 row (proved): inverting dense_1 needs |h| = 2.42; |f(x) - y|
+             = 0.21
+solved       0 of 1 row; x holds the nearest answer found
+advice       is y in the network's own units? Is this near enough? --within 0.21
+took         0.05 s"""
+    )
+
+
+def test_every_other_status_has_its_line():
+    text = screen(inversion([NEAREST, STOPPED, FAILED]))
+    assert "nearest   1 of 3 rows (no answer found; x is the nearest found)" in text
+    assert "stopped   1 of 3 rows (not decided; x is the best so far)" in text
+    assert "failed    1 of 3 rows (nothing finite; x is NaN), e.g. row 2:" in text
+    assert "accuracy" not in text
+    assert "residual" not in text
+
+
+def test_within():
+    result = inversion(
+        [SOLVED] * 2, relative_tolerance=None, residual=np.array([0.02, 0.03])
+    )
+    text = screen(result)
+    assert "solved    2 of 2 rows, each within the tolerance; other inputs meet it" in text
+    assert "residual  largest |f(x) - y| = 0.03, inside the tolerance asked for" in text
+    assert "accuracy" not in text
+
+
+def test_uniqueness_is_counted():
+    result = inversion(
+        [SOLVED] * 3,
+        unique=(Uniqueness.NO, Uniqueness.LOCALLY, Uniqueness.NO),
+        free_dimensions=np.array([48, 0, 47]),
+    )
+    text = " ".join(screen(result).split())
+    assert (
+        "solved 3 of 3 rows, 1 the only answer near it and 2 one of many answers (a "
+        "family of 48 dimensions)"
+    ) in text
+
+
+def test_values_on_the_edge():
+    text = screen(inversion([SOLVED] * 2, edge_values=np.array([3, 0])))
+    assert "edge      3 of 128 values (1 row) lie on an end of the output's range" in text
+    assert "(logits)" in text
+
+
+def test_zero_target_is_judged_absolutely():
+    result = inversion([SOLVED], relative_residual=np.array([np.inf]))
+    assert "largest |f(x) - y| = 1e-16, recomputed" in screen(result)
+
+
+def test_plan_of_several_steps():
+    steps = (PlanStep("exact", 5, "layer by layer"), PlanStep("lsq", 2, "what is left"))
+    text = screen(inversion([SOLVED], plan=Plan("auto", steps)))
+    assert text.startswith("plan      exact, layer by layer; then lsq, what is left\n")
+
+
+def test_verbose_says_how_rows_are_judged():
+    text = screen(inversion([SOLVED]), verbose=True)
+    assert "judged by  T max(|y_i|, c_i), T = 1.9e-06 for y in float32" in text
+
+
+def test_single_row_says_its_digits():
+    text = " ".join(screen(inversion([SOLVED])).split())
+    assert "moves x by 0.4 %; trust 2.4 digits [estimate]" in text
+
+
+def test_one_line():
+    assert invert_line(inversion([SOLVED] * 3), "x.npy") == (
+        "solved 3 of 3 rows, |f(x) - y|/|y| <= 1.9e-15, wrote x.npy (3, 64) float64"
+    )
+    mixed = inversion([UNREACHABLE, NEAREST, STOPPED, FAILED], notes=(ADVICE,))
+    assert invert_line(mixed, "") == (
+        "solved 0 of 4 rows, unreachable 1 (proved), nearest 1, stopped 1, failed 1; "
+        + ADVICE
+    )
+    within = inversion([SOLVED], relative_tolerance=None)
+    assert invert_line(within, "-") == (
+        "solved 1 of 1 row, |f(x) - y| <= 1e-16, wrote x to stdout (1, 64) float64"
+    )
+
+
+def test_rows():
+    result = inversion([SOLVED, UNREACHABLE], relative_residual=np.array([1e-15, np.nan]))
+    first, second = rows_table(result)
+    assert dict(zip(ROWS_HEADER, first, strict=True)) == {
+        "row": 0,
+        "status": "solved",
+        "residual": 1e-16,
+        "relative_residual": 1e-15,
+        "digits": 2.4,
+        "unique": "yes",
+        "free_dimensions": 0,
+        "method": "exact",
+        "proof": "",
+        "reason": "",
+    }
+    assert second[1:5] == ["unreachable", 0.21, None, None]
+    assert second[8:] == [Proof.PULL_BACK.value, "inverting dense_1 needs |h| = 2.42"]
