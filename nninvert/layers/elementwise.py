@@ -21,7 +21,6 @@ from nninvert.layers._base import (
 )
 from nninvert.layers.activations import Activation, Trend, activation_from_config
 
-
 _FORWARD_ULPS = 4.0
 """How many spacings a computed activation may be off; see `Activation.forward`."""
 
