@@ -15,8 +15,10 @@ from nninvert.layers.affine_run import AffineRun
 from nninvert.layers.dense import Dense
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.graph import Graph, Node, Segment
+from nninvert.layers.prelu import PReLU
 from nninvert.layers.reshape import Identity, Permute, Reshape
 from nninvert.layers.scaling import BatchNormalization, Normalization, Rescaling
+from nninvert.layers.softmax import LogSoftmax, Softmax
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
@@ -26,10 +28,13 @@ LAYERS: dict[str, type[Layer]] = {
         Elementwise,
         Graph,
         Identity,
+        LogSoftmax,
         Normalization,
+        PReLU,
         Permute,
         Rescaling,
         Reshape,
+        Softmax,
     )
 }
 
@@ -58,14 +63,17 @@ __all__ = [
     "Layer",
     "LinearLayer",
     "Linearization",
+    "LogSoftmax",
     "Node",
     "Normalization",
+    "PReLU",
     "Permute",
     "Preimage",
     "Rescaling",
     "Reshape",
     "Segment",
     "Shape",
+    "Softmax",
     "Weights",
     "layer_class",
     "size_of",

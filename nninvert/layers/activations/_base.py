@@ -114,7 +114,11 @@ class Activation(ABC):
 
     @abstractmethod
     def forward(self, z: Float64) -> Float64:
-        """Evaluate the activation to within a few units in the last place."""
+        """Evaluate the activation to rounding.
+
+        The error is at most 4 spacings of y plus what 4 spacings of z make: where the
+        formula rounds a product (gelu far to the left), no more can be had.
+        """
 
     @abstractmethod
     def derivative(self, z: Float64) -> Float64:
