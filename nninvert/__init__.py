@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nninvert.api import Session, check, forward, from_arrays, invert, load
     from nninvert.context import Context
     from nninvert.errors import NninvertError
+    from nninvert.formats import save
     from nninvert.network import Network
     from nninvert.outcome import RowStatus, Uniqueness, Verdict
     from nninvert.result import CheckReport, InversionResult
@@ -33,6 +34,7 @@ _HOMES = {
     "invert": "nninvert.api",
     "forward": "nninvert.api",
     "Session": "nninvert.api",
+    "save": "nninvert.formats",
     "Network": "nninvert.network",
     "Context": "nninvert.context",
     "NninvertError": "nninvert.errors",
@@ -59,6 +61,7 @@ __all__ = [
     "from_arrays",
     "invert",
     "load",
+    "save",
 ]
 
 

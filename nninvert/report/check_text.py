@@ -47,6 +47,9 @@ SHOWN_ROWS = 3
 
 _HEADER = ["#", "layer", "shape", "activation", "square", "rank", "cond", "one-to-one"]
 
+_UNIQUE = (Verdict.BIJECTIVE, Verdict.INJECTIVE)
+"""Where x is one definite thing, so that its digits mean something."""
+
 _WORKS = {
     Verdict.BIJECTIVE: "",
     Verdict.INJECTIVE: "works here: it finds the one input where a target has "
@@ -78,7 +81,7 @@ def check_lines(
     """
     lines = [model_line(report.model), *note_lines(report.model, width), ""]
     lines += _layer_table(report, width if shorten else None)
-    lines += _condition_note(report)
+    lines += _condition_note(report, width)
     lines += _layer_reasons(report, width)
     lines += ["", *fill(report.verdict.headline, width)]
     lines += labelled(_explanations(report, commands), width, indent=2, label_width=6)
@@ -184,7 +187,7 @@ def _yes_no(value: bool | None, unknown: str = "-") -> str:
     return unknown if value is None else ("yes" if value else "no")
 
 
-def _condition_note(report: CheckReport) -> Lines:
+def _condition_note(report: CheckReport, width: int) -> Lines:
     """How the condition numbers were obtained."""
     if report.quick:
         return [" rank, cond: not computed (--quick)"]
@@ -198,7 +201,7 @@ def _condition_note(report: CheckReport) -> Lines:
     if len(places) == 1:
         return [f" cond: 2-norm, {next(iter(places))}"]
     ways = [f"{how} in {_layers(indices)}" for how, indices in places.items()]
-    return [f" cond: 2-norm; {'; '.join(ways)}"]
+    return fill(f"cond: 2-norm; {'; '.join(ways)}", width, " ", "   ")
 
 
 def _layers(indices: list[str]) -> str:
@@ -219,7 +222,7 @@ def _explanations(report: CheckReport, commands: Commands) -> list[tuple[str, st
         image += f" Yours: {kept(commands.check('--target', commands.target))}"
     why = "" if report.verdict is Verdict.BIJECTIVE else report.sentence
     items = [("why", why), ("image", image), ("proof", _witness(report))]
-    if report.digits is not None:
+    if report.digits is not None and report.verdict in _UNIQUE:
         items += [
             ("digits", _digits(report.digits)),
             ("noise", _noise(report.digits)),
@@ -265,7 +268,7 @@ def _trusted(stored: float, worst: float, best: float) -> str:
     """Digits left; `best` is 0 where only a bound of the cost is known."""
     low = max(round(stored - worst), 0) if math.isfinite(worst) else 0
     if best <= 0.0:
-        return f"{low} or more digits"
+        return f"{low or 'perhaps no'}{' or more' if low else ''} digits"
     high = max(round(stored - best), 0)
     return f"{low} to {high} digits" if low < high else plural(low, "digit")
 
@@ -350,7 +353,7 @@ def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
     rows = plural(found.rows, "row")
     reading = ""
     if found.reading:
-        reading = f"{found.reading} (best of {count(found.tried)} readings tried)"
+        reading = f"{found.reading} (best of {plural(found.tried, 'reading')} tried)"
     if found.same:
         verdict = f"your file was read right: f(X) = Y to {scientific(found.largest)}"
         return [("pairs", f"{verdict} ({rows})"), ("read", reading)]

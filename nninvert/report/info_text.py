@@ -17,7 +17,8 @@ from nninvert.report.text import (
 )
 
 if TYPE_CHECKING:
-    from nninvert.formats import Description, LayerDescription, PartialShape
+    from nninvert.formats import Description, LayerDescription
+    from nninvert.formats._base import PartialShape
 
 _HEADER = ["#", "layer", "class", "shape", "activation", "parameters", "in the file"]
 
@@ -46,7 +47,7 @@ def info_lines(
     problems = [layer for layer in found.layers if layer.problem]
     if not problems:
         lines += [f"{plural(len(found.layers), 'layer')}, all known"]
-        return [*lines, f"next      {commands.check()}"]
+        return [*lines, f"next      {commands.check(*_assumed(found, commands))}"]
     listed = joined([f"{p.index} '{p.name}'" for p in problems])
     verb = "is" if len(problems) == 1 else "are"
     lines += [f"{listed} {verb} not known to nninvert (marked !):"]
@@ -122,6 +123,15 @@ def known_part(found: Description) -> tuple[str, ...]:
     if bad[-1] < len(layers) - 1:
         return ("--from", layers[bad[-1] + 1].name)
     return ()
+
+
+def _assumed(found: Description, commands: Commands) -> tuple[str, ...]:
+    """Bare weights do not say their activations; a guess makes the command runnable."""
+    bare = found.format.endswith("weights") and "--activations" not in commands.reading
+    if not bare:
+        return ()
+    hidden = ["tanh"] * (len(found.layers) - 1)
+    return ("--activations", ",".join([*hidden, "linear"]))
 
 
 def _layers(found: Description, width: int | None) -> Lines:

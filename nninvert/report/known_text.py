@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from nninvert.formats import READERS
 from nninvert.formats.keras_layers import KERAS_LAYERS
 from nninvert.layers.activations import ACTIVATIONS, Activation
-from nninvert.report.text import Lines, fill, tab_separated, table
+from nninvert.report.text import Lines, fill, labelled, tab_separated, table
 
 ACTIVATION_HEADER = ("activation", "one-to-one", "values")
 
@@ -15,8 +15,7 @@ ACTIVATION_HEADER = ("activation", "one-to-one", "values")
 def known_lines(width: int) -> Lines:
     """The whole screen."""
     lines = ["Formats"]
-    rows = [list(row) for row in format_rows()]
-    lines += [f"  {line}" for line in table(["format", "what is read"], rows)]
+    lines += labelled(format_rows(), width, indent=2)
     lines += ["", "Keras layers", *fill(", ".join(keras_layers()), width, "  ", "  ")]
     lines += ["", "Activations (parameters: leaky_relu:0.1)"]
     made = table(ACTIVATION_HEADER, [list(row) for row in activation_rows()])

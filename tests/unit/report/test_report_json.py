@@ -1,0 +1,121 @@
+"""Every document fits its schema, and the schemas refuse what does not."""
+
+import json
+from dataclasses import replace
+
+import jsonschema
+import numpy as np
+import pytest
+from hand_made import CHECK, LOSSY, MEASURED, MODEL, SAME, TARGET, inversion, layer
+
+from nninvert.errors import FormatError
+from nninvert.formats import Description, LayerDescription
+from nninvert.outcome import Kind, RowStatus
+from nninvert.report import json as report_json
+from nninvert.report.known_text import activation_rows, format_rows, keras_layers
+from nninvert.result import ConditionEstimate
+
+SCHEMAS = ("check", "invert", "forward", "convert", "info", "layers", "error")
+
+SINGULAR = layer(
+    0, "a", 2.0, condition=ConditionEstimate(np.inf, Kind.EXACT, "SVD"), largest=None
+)
+
+DESCRIPTION = Description(
+    format="Keras 3 HDF5",
+    layers=(
+        LayerDescription("0", "pool", "AttnPool", (None, 4), None, "", 0, "", "", (), "?"),
+    ),
+    inputs=("x",),
+    outputs=("pool",),
+    notes=("a note",),
+)
+
+DOCUMENTS = [
+    report_json.check_document(CHECK, 0),
+    report_json.check_document(LOSSY, 4),
+    report_json.check_document(replace(CHECK, layers=(SINGULAR,), quick=True), 4),
+    report_json.check_document(replace(CHECK, target=TARGET, pairs=SAME), 5),
+    report_json.check_document(
+        replace(
+            CHECK,
+            pairs=MEASURED,
+            max_condition=10.0,
+            ill_conditioned=(("0", "dense"),),
+            digits=replace(
+                CHECK.digits, jacobian=np.array([1.0, np.inf]), jacobian_at="inputs"
+            ),
+        ),
+        0,
+    ),
+    report_json.invert_document(inversion(list(RowStatus)), MODEL, "", 5),
+    report_json.invert_document(
+        inversion([RowStatus.FAILED], x=np.full((1, 64), np.nan, dtype=np.float32)),
+        MODEL,
+        "",
+        5,
+    ),
+    report_json.invert_document(
+        inversion([RowStatus.SOLVED], relative_tolerance=None), MODEL, "x.npy", 0
+    ),
+    report_json.forward_document(MODEL, np.array([[1.0, np.inf]]), ""),
+    report_json.forward_document(MODEL, np.ones((2, 3)), "y.npy"),
+    report_json.convert_document(MODEL, "m.h5"),
+    report_json.info_document("m.h5", DESCRIPTION),
+    report_json.known_document(format_rows(), keras_layers(), activation_rows()),
+    report_json.error_document(FormatError("kernel", got="x", file="a", layer=(1, "b"))),
+    report_json.error_document(FormatError("")),
+]
+
+
+def validator(name):
+    loaded = report_json.schema(name)
+    jsonschema.Draft202012Validator.check_schema(loaded)
+    return jsonschema.Draft202012Validator(loaded)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d["schema"])
+def test_document_fits_its_schema(document):
+    text = report_json.encode(document)
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    name = document["schema"].removeprefix("nninvert.").removesuffix("/1")
+    validator(name).validate(json.loads(text))
+
+
+def test_every_schema_is_met_by_a_document():
+    shown = {d["schema"] for d in DOCUMENTS}
+    assert shown == {f"nninvert.{name}/1" for name in SCHEMAS}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schema_refuses_missing_and_unknown_fields(name):
+    document = next(d for d in DOCUMENTS if d["schema"] == f"nninvert.{name}/1")
+    for key in document:
+        without = {k: v for k, v in document.items() if k != key}
+        assert not validator(name).is_valid(without), key
+    assert not validator(name).is_valid({**document, "surprise": 1})
+
+
+def test_not_finite_is_null_with_a_reason():
+    assert report_json.figure("a", 1.5) == {"a": 1.5}
+    assert report_json.figure("a", np.inf) == {"a": None, "a_reason": "infinite"}
+    assert report_json.figure("a", -np.inf) == {"a": None, "a_reason": "-infinite"}
+    assert report_json.figure("a", np.nan) == {"a": None, "a_reason": "not known"}
+    assert report_json.figure("a", None, "no") == {"a": None, "a_reason": "no"}
+
+
+def test_not_finite_left_in_a_document_is_an_error():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report_json.encode({"a": np.inf})
+
+
+def test_floats_read_back_as_the_same_bits(rng):
+    y = rng.standard_normal((3, 4)) * 10.0 ** rng.integers(-200, 200, (3, 4))
+    text = report_json.encode(report_json.forward_document(MODEL, y, ""))
+    assert np.array_equal(np.array(json.loads(text)["y"]), y)
+
+
+def test_estimates_say_so():
+    row = DOCUMENTS[5]["rows"][0]
+    assert row["movement_kind"] == row["digits_kind"] == "estimate"
