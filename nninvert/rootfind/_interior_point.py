@@ -118,9 +118,15 @@ class InteriorPoint:
 
     def sides(self) -> Sides:
         """The active set that the point suggests."""
-        found = np.zeros(self.size, dtype=np.int8)
-        active = self.force > self.stiffness * self.slack
-        found[self.place[active]] = -self.sign[active].astype(np.int8)
+        # In a narrow row both sides push; the one that holds pushes far more.
+        score = self.force / self.slack
+        below, above = np.zeros(self.size), np.zeros(self.size)
+        lower = self.sign > 0.0
+        below[self.place[lower]] = score[lower]
+        above[self.place[~lower]] = score[~lower]
+        side = np.where(below > above, -1, 1)
+        active = np.maximum(below, above) > self.stiffness
+        found = np.where(active, side, 0).astype(np.int8)
         k = self.program.variables
         equation = self.program.equation
         found[k:][equation] = np.where(self.y[equation] < 0.0, 1, -1)

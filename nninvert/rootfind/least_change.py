@@ -144,11 +144,9 @@ class _Search:
 
     def feasible_spare(self, spare: Sequence[Float64], otherwise: Candidate) -> Candidate:
         """A feasible point from a spare start; the best point of least squares if none."""
-        arguments = self.smooth, self.band, self.region
-        find = nearest_output if self.band.equation.all() else project
         for start in spare:
             x = np.clip(start, self.region.lower, self.region.upper)
-            found = find(*arguments, x, self.should_stop)
+            found = self._from_one(x)
             if self.band.contains(found.value):
                 return found
             if self._misfit(found) < self._misfit(otherwise):
@@ -156,6 +154,15 @@ class _Search:
             if found.stopped:
                 break
         return otherwise
+
+    def _from_one(self, x: Float64) -> Candidate:
+        """By projections, else by least squares."""
+        arguments = self.smooth, self.band, self.region
+        if not self.band.equation.all():
+            found = project(*arguments, x, self.should_stop)
+            if self.band.contains(found.value) or found.stopped:
+                return found
+        return nearest_output(*arguments, x, self.should_stop)
 
     def _is_settled(self, best: Candidate) -> bool:
         """Whether least squares on the violation has nothing to add."""

@@ -19,6 +19,10 @@ large they converge linearly, and three hundred gain all that is worth having.""
 MAX_POLISH = 12
 """Gauss-Newton steps at the end. Each squares the residual of a reachable target."""
 
+REACHED = 1e-16
+"""Cost, relative to that of the start, at which Gauss-Newton steps count as successful:
+the residual has fallen by eight digits and goes on falling."""
+
 RELATIVE_DECREASE = 1e-12
 RELATIVE_STEP = 1e-14
 """The trust-region search ends when its steps gain less than this: reachable targets are
@@ -92,12 +96,14 @@ def least_squares(
 
     Notes
     -----
-    The trust-region reflective method of ``scipy.optimize.least_squares`` [1]_, which
-    keeps strictly inside the bounds and so nears them slowly, followed by projected
-    Gauss-Newton steps: variables whose bound holds them back are fixed, the others take
-    the least-squares step of minimum norm, cut at the bounds and halved until the
-    residual falls. Of all evaluated points the best is returned. Each step costs a
-    singular value decomposition of J.
+    Projected Gauss-Newton steps are tried first: variables whose bound holds them back
+    are fixed, the others take the least-squares step of minimum norm, cut at the bounds
+    and halved until the residual falls. Where these do not reach zero, the trust-region
+    reflective method of ``scipy.optimize.least_squares`` [1]_ begins at the start again;
+    it keeps strictly inside the bounds and so nears them slowly, and with fewer residuals
+    than variables its steps are as long as the trust region is wide, so that it is not
+    the first choice. Gauss-Newton steps follow it. Of all evaluated points the best is
+    returned. Each step costs a singular value decomposition of J.
 
     References
     ----------
@@ -109,12 +115,15 @@ def least_squares(
     search = _Search(residual, jacobian, lower, upper, unit, should_stop)
     free = lower < upper
     try:
-        search.evaluate(np.clip(start, lower, upper))
+        begin = np.clip(start, lower, upper)
+        search.evaluate(begin)
+        enough = REACHED * search.best_cost
+        limited = False
         if free.any() and search.best_cost < np.inf:
-            limited = search.trust_region(free)
-            limited = search.polish(free) and limited
-        else:
-            limited = False
+            search.polish(free)
+            if search.best_cost > enough:
+                limited = search.trust_region(begin, free)
+                limited = search.polish(free) and limited
     except _Stopped:
         limited = True
     return LeastSquaresPoint(search.best, search.best_residual, limited, search.evaluations)
@@ -179,11 +188,10 @@ class _Search:
             self.best, self.best_residual, self.best_cost = x, value, cost
         return value
 
-    def trust_region(self, free: NDArray[np.bool_]) -> bool:
-        """Search with scipy from the best point; whether its limit ended it."""
+    def trust_region(self, base: Float64, free: NDArray[np.bool_]) -> bool:
+        """Search with scipy from a point; whether its limit ended it."""
         from scipy import optimize
 
-        base = self.best
         lower, upper = self.lower[free], self.upper[free]
         start = _strictly_inside(base[free], lower, upper)
 
