@@ -19,9 +19,9 @@ from nninvert.linalg.map import LinearMap, compose
 class AffineRun(LinearLayer):
     """``y = A_k (... (A_1 x + b_1) ...) + b_k`` as one layer.
 
-    It exists for analysis and preimages only: what is one-to-one is the product, not its
-    parts (32 to 64 to 32 without an activation between may be). The plain forward pass
-    goes through the layers themselves, and no file holds such a run.
+    It exists for analysis, preimages and Newton steps: what is one-to-one is the product,
+    not its parts (32 to 64 to 32 without an activation between may be). The forward pass
+    goes through the parts themselves, and no file holds such a run.
     """
 
     def __init__(self, parts: Sequence[LinearLayer]) -> None:
@@ -44,6 +44,12 @@ class AffineRun(LinearLayer):
             if bias is not None:
                 total = bias if total is None else total + bias
         return compose([part.linear_part[0] for part in self.parts]), total
+
+    def forward(self, x: Float64) -> Float64:
+        """The plain forward pass, part by part."""
+        for part in self.parts:
+            x = part.forward(x)
+        return x
 
     def rounding(self, x: Float64) -> Float64:
         """That of all parts: what cancels between them has been rounded before."""

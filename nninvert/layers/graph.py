@@ -105,10 +105,10 @@ class Graph(Layer):
         return x
 
     def linearize(self, x: Float64) -> Linearization:
-        """Linearise every node at its own input."""
+        """Linearise every segment at its own input; the value is the plain forward one."""
         steps = []
-        for node in self.nodes:
-            step = node.layer.linearize(x)
+        for segment in self.segments:
+            step = segment.layer.linearize(x)
             steps.append(step)
             x = step.y
         return ChainLinearization(x, steps)

@@ -43,7 +43,10 @@ class LinearMap(ABC):
 
     @abstractmethod
     def magnitude(self, x: Float64) -> Float64:
-        """Sum the sizes of the terms of each output: |A| |x|, (..., n) to (..., m)."""
+        """Sum the sizes of the terms of each output: |A| |x|, (..., n) to (..., m).
+
+        For compositions, what is summed on the way counts, too.
+        """
 
     @property
     @abstractmethod
@@ -275,10 +278,10 @@ class ComposedMap(LinearMap):
         return y
 
     def magnitude(self, x: Float64) -> Float64:
-        """Sum the terms of the last part at the value that the earlier ones give."""
-        for part in self.parts[:-1]:
-            x = part.apply(x)
-        return self.parts[-1].magnitude(x)
+        """Sum the sizes of all products on the way; not less than |A| |x|."""
+        for part in self.parts:
+            x = part.magnitude(x)
+        return x
 
     @cached_property
     def key(self) -> tuple[str, ...]:
