@@ -43,6 +43,9 @@ LOSING = (
     "sparse_sigmoid",
 )
 
+TO_A_MILLION = st.floats(0.0, 6.0)
+TO_A_THOUSAND = st.floats(0.0, 3.0)
+
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 6)
 
@@ -54,7 +57,7 @@ def generators(draw):
 
 
 @st.composite
-def matrices(draw, shape=None, condition=st.floats(0.0, 6.0)):
+def matrices(draw, shape=None, condition=TO_A_MILLION):
     """A matrix of any shape with singular values from 1 down to 10^-condition."""
     m, n = shape or (draw(sizes), draw(sizes))
     rng = draw(generators())
@@ -63,7 +66,7 @@ def matrices(draw, shape=None, condition=st.floats(0.0, 6.0)):
 
 
 @st.composite
-def nets(draw, activations=ONE_TO_ONE, square=True, condition=st.floats(0.0, 3.0)):
+def nets(draw, activations=ONE_TO_ONE, square=True, condition=TO_A_THOUSAND):
     """A chain of one to three Dense layers, each followed by an activation or none.
 
     Weights may be stored in float32, biases are of size 0 to 10, so that activations are

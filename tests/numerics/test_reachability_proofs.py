@@ -35,10 +35,7 @@ def proofs(net, x, stored=np.float64, smallest=False):
     kept, terms = kept[usable], terms[usable]
     precision = Precision.of_stored(kept)
     values = kept.astype(np.float64)
-    if smallest:
-        tolerance = precision.half_step
-    else:
-        tolerance = precision.tolerance(values, terms)
+    tolerance = precision.half_step if smallest else precision.tolerance(values, terms)
     return pull_back_boxes(net, values, tolerance, Context()), x[usable]
 
 
@@ -72,7 +69,7 @@ def test_reachable_through_doubtful_ranks(net, data):
 @given(net=nets(ONE_TO_ONE), data=st.data())
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 def test_reachable_with_no_tolerance_but_rounding(net, data):
-    """The boxes of `half_step` alone: rounding made on the way must be covered by itself."""
+    """With the boxes of `half_step` alone, rounding on the way must be covered by itself."""
     assert_reachable(net, data.draw(inputs(net.n_in)), smallest=True)
 
 
@@ -80,7 +77,7 @@ def test_reachable_with_no_tolerance_but_rounding(net, data):
 @settings(deadline=None, max_examples=60)
 @example(rng=np.random.default_rng(0), steep=2.0)
 def test_reachable_at_the_rim_of_an_inner_range(rng, steep):
-    """Inner units saturated to within rounding: a pull-back by too small a radius leaves."""
+    """Inner units are saturated: a pull-back with too small a radius leaves their range."""
     net = random_net(rng, n=4, depth=3, condition=100.0)
     x = 10.0**steep * rng.standard_normal((8, 4))
     assert_reachable(net, x)

@@ -1,0 +1,122 @@
+"""Instances of every kind of layer, several of each, on one and more axes."""
+
+import numpy as np
+from problems import conditioned, dense
+
+from nninvert.layers import (
+    BatchNormalization,
+    Dense,
+    Elementwise,
+    Graph,
+    Identity,
+    Layer,
+    Node,
+    Normalization,
+    Permute,
+    Rescaling,
+    Reshape,
+)
+from nninvert.layers.activations import activation_from_text
+from nninvert.layers.prelu import PReLU
+from nninvert.layers.softmax import LogSoftmax, Softmax
+from nninvert.linalg.stored import ArrayMatrix
+
+_random = np.random.default_rng(11)
+
+
+def _normal(*shape: int, dtype: type = np.float64) -> np.ndarray:
+    return _random.standard_normal(shape).astype(dtype)
+
+
+def _positive(*shape: int) -> np.ndarray:
+    return _random.uniform(0.5, 2.0, size=shape).astype(np.float32)
+
+
+def _dense(shape: tuple[int, ...], m: int, bias: bool = True, dtype: type = np.float64):
+    n = shape[-1]
+    matrix = conditioned(n, 20.0, _random) if m == n else _normal(m, n)
+    stored = ArrayMatrix(matrix.astype(dtype))
+    return Dense(shape, stored, _normal(m, dtype=dtype) if bias else None)
+
+
+def _activation(name: str, *shape: int) -> Elementwise:
+    return Elementwise(shape, activation_from_text(name))
+
+
+def graph(*layers: Layer) -> Graph:
+    """A chain of layers as one."""
+    nodes = [Node(layer, str(k), f"l{k}", "L") for k, layer in enumerate(layers)]
+    return Graph(layers[0].input_shape, nodes)
+
+
+def _batch_normalization(shape: tuple[int, ...], axes: tuple[int, ...], *names: str):
+    size = tuple(shape[axis] for axis in axes)
+    arrays = {
+        "mean": _normal(*size, dtype=np.float32),
+        "variance": _positive(*size),
+        "gamma": _positive(*size) * np.float32(-1.0),
+        "beta": _normal(*size, dtype=np.float32),
+    }
+    kept = {name: arrays[name] for name in ("mean", "variance", *names)}
+    return BatchNormalization(shape, kept, 1e-3, axes)
+
+
+INSTANCES: dict[str, list[Layer]] = {
+    "batch_normalization": [
+        _batch_normalization((4,), (0,), "gamma", "beta"),
+        _batch_normalization((3, 4), (-1,), "gamma"),
+        _batch_normalization((3, 4), (0,), "beta"),
+    ],
+    "dense": [
+        _dense((5,), 5),
+        _dense((5,), 3),
+        _dense((3,), 5),
+        _dense((2, 3), 3, dtype=np.float32),
+        _dense((2, 2, 3), 4, bias=False),
+        dense(np.outer([1.0, 2.0, 3.0], [1.0, 0.0, 1.0]), np.ones(3)),
+        dense(np.array([[3]], dtype=np.int8)),
+    ],
+    "elementwise": [
+        _activation("tanh", 4),
+        _activation("sigmoid", 2, 3),
+        _activation("leaky_relu:0.1", 2, 3),
+        _activation("relu", 4),
+        _activation("silu", 4),
+        _activation("hard_tanh", 4),
+        _activation("thresholded_relu", 4),
+        _activation("softplus", 4),
+        _activation("elu", 4),
+        _activation("tanh_shrink", 4),
+    ],
+    "graph": [
+        graph(_dense((4,), 4), _activation("tanh", 4), _dense((4,), 4)),
+        graph(_dense((3,), 6), _activation("relu", 6), _dense((6,), 2)),
+        graph(_dense((4,), 8), _dense((8,), 4), _activation("sigmoid", 4)),
+        graph(Reshape((2, 3), (6,)), graph(_dense((6,), 6), _activation("elu", 6))),
+        graph(_activation("exponential", 3), _activation("relu", 3)),
+    ],
+    "identity": [Identity((4,)), Identity((2, 3))],
+    "log_softmax": [LogSoftmax((4,), 0), LogSoftmax((2, 3), -1)],
+    "normalization": [
+        Normalization((4,), _normal(4), _positive(4), (0,), invert=False),
+        Normalization((2, 4), _normal(4), _positive(4), (-1,), invert=True),
+        Normalization((2, 4), _normal(1), _positive(1), (), invert=False),
+    ],
+    "permute": [Permute((2, 3), (1, 0)), Permute((2, 3, 4), (2, 0, 1))],
+    "prelu": [
+        PReLU((4,), _positive(4)),
+        PReLU((2, 3), np.array([0.5, 0.0, -0.5])),
+    ],
+    "rescaling": [
+        Rescaling((4,), np.array(2.0), np.array(-1.0)),
+        Rescaling((2, 3), _normal(3), _normal(2, 1)),
+    ],
+    "reshape": [Reshape((2, 3), (6,)), Reshape((6,), (-1, 2)), Reshape((4,), (4,))],
+    "softmax": [Softmax((4,), 0), Softmax((2, 3), -1)],
+}
+
+
+def inputs_for(layer: Layer, rows: int = 8) -> np.ndarray:
+    """Standard normal inputs, moved off the kinks at which derivatives jump."""
+    x = np.random.default_rng(5).standard_normal((rows, *layer.input_shape))
+    return np.where(np.abs(x) < 0.05, x + 0.1, x)
