@@ -69,7 +69,7 @@ def test_reachable_through_doubtful_ranks(net, data):
 @given(net=nets(ONE_TO_ONE), data=st.data())
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 def test_reachable_with_no_tolerance_but_rounding(net, data):
-    """With the boxes of `half_step` alone, rounding on the way must be covered by itself."""
+    """With boxes of `half_step` alone, rounding on the way must be covered by itself."""
     assert_reachable(net, data.draw(inputs(net.n_in)), smallest=True)
 
 
