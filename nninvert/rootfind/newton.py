@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+Index = NDArray[np.int64]
 ScalarFunction = Callable[[Float64], Float64]
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -20,6 +21,9 @@ MAX_EXPANSIONS = 2200
 NEWTON_RUN = 8
 """Newton steps in a row before a halving is put in. Where they converge quadratically,
 fewer are needed; where they do not (a multiple root), halving is as fast or faster."""
+
+CLOSE = 16.0
+"""Steps of at most so many spacings of z are made a quarter of that longer."""
 
 MAX_STEPS = 64 * (NEWTON_RUN + 1)
 """Evaluations after bracketing: 64 halvings, one for each bit, and the runs between."""
@@ -87,7 +91,8 @@ def solve_monotone(
     Newton step in a row, the bracket is halved. This is the safeguard of Dekker and
     Brent [1]_ with Newton's step for the secant's. Halving counts floating-point
     numbers, not distance, so that a root of 1e-300 is found between -1 and 1 as well,
-    and 64 halvings always suffice.
+    and 64 halvings always suffice. A step of a few spacings of z is lengthened a little:
+    it crosses the root, and the bracket closes.
 
     An entry stops when g(z) = y exactly, when the Newton step is shorter than half the
     spacing of z, or when no floating-point number is left inside the bracket. So z is
@@ -112,7 +117,11 @@ def _spread(values: ArrayLike, like: Float64) -> Float64:
 
 
 class _Search:
-    """The state of one batched search; all arrays have shape (k,)."""
+    """The state of one batched search.
+
+    Arrays of the object have shape (k,); those in its loops hold only the entries
+    `index` that are still searched, as most stop after a few steps.
+    """
 
     def __init__(
         self,
@@ -126,92 +135,109 @@ class _Search:
         self.best = np.full(y.shape, np.nan)
         self.best_residual = np.full(y.shape, np.nan)
         self.converged = np.zeros(y.shape, dtype=np.bool_)
-        self.active = np.isfinite(y)
 
-    def residual(self, z: Float64, where: Bool) -> Float64:
-        """g(z) - y on the entries `where`, remembering the best point of each."""
-        value = np.full(z.shape, np.nan)
-        if not where.any():
-            return value
-        value[where] = self.function(z[where]) - self.y[where]
-        better = where & ~np.isnan(value)
-        better &= ~(np.abs(value) >= np.abs(self.best_residual))
-        self.best[better] = z[better]
-        self.best_residual[better] = value[better]
-        self.converged |= value == 0.0
+    def residual(self, z: Float64, index: Index) -> Float64:
+        """g(z) - y of the entries `index`, remembering the best point of each."""
+        if not index.size:
+            return np.zeros(0)
+        value = self.function(z) - self.y[index]
+        better = ~(np.abs(value) >= np.abs(self.best_residual[index])) & ~np.isnan(value)
+        self.best[index[better]] = z[better]
+        self.best_residual[index[better]] = value[better]
+        self.converged[index[value == 0.0]] = True
         return value
 
     def bracket(self, lower: Float64, upper: Float64) -> None:
-        """Set `below` and `above`, points where g - y is negative and positive."""
+        """Set `below` and `above`, points where g - y is negative and positive.
+
+        They stay NaN for entries without such points.
+        """
         lower, upper = np.clip([lower, upper], *self.limits)
-        at_lower = self.residual(lower, self.active)
-        at_upper = self.residual(upper, self.active)
+        at_lower, at_upper = np.full((2, *self.y.shape), np.nan)
+        index = np.flatnonzero(np.isfinite(self.y))
+        at_lower[index] = self.residual(lower[index], index)
+        at_upper[index] = self.residual(upper[index], index)
         for _ in range(MAX_EXPANSIONS):
-            same = np.sign(at_lower) * np.sign(at_upper) > 0.0
-            same &= self.active & ~self.converged
-            down, up = _outward(lower, upper, self.limits)
-            # The root lies beyond the end where |g - y| is smaller; where rounding
-            # makes both equal, both ends are moved.
-            left = same & (np.abs(at_lower) <= np.abs(at_upper)) & (down < lower)
-            right = same & (np.abs(at_upper) <= np.abs(at_lower)) & (up > upper)
-            if not (left.any() or right.any()):
+            index = index[np.sign(at_lower[index]) * np.sign(at_upper[index]) > 0.0]
+            index = index[~self.converged[index]]
+            moved = self._widen(
+                index, lower[index], upper[index], at_lower[index], at_upper[index]
+            )
+            if moved is None:
                 break
-            # An end left behind becomes the other end: the root is not between them.
-            upper, at_upper = _moved(left & ~right, upper, at_upper, lower, at_lower)
-            lower, at_lower = _moved(right & ~left, lower, at_lower, upper, at_upper)
-            lower, upper = np.where(left, down, lower), np.where(right, up, upper)
-            at_lower = np.where(left, self.residual(lower, left), at_lower)
-            at_upper = np.where(right, self.residual(upper, right), at_upper)
+            lower[index], upper[index], at_lower[index], at_upper[index] = moved
+        crossed = (np.sign(at_lower) * np.sign(at_upper) < 0.0) & ~self.converged
         rising = at_lower < at_upper
-        self.below = np.where(rising, lower, upper)
-        self.above = np.where(rising, upper, lower)
-        self.active &= np.sign(at_lower) * np.sign(at_upper) < 0.0
-        self.active &= ~self.converged
+        self.below = np.where(crossed, np.where(rising, lower, upper), np.nan)
+        self.above = np.where(crossed, np.where(rising, upper, lower), np.nan)
+
+    def _widen(
+        self,
+        index: Index,
+        low: Float64,
+        high: Float64,
+        at_low: Float64,
+        at_high: Float64,
+    ) -> tuple[Float64, Float64, Float64, Float64] | None:
+        """Move ends outward where both residuals have one sign; None: nothing moves."""
+        down, up = _outward(low, high, self.limits)
+        # The root lies beyond the end where |g - y| is smaller; where rounding makes
+        # both equal, both ends are moved.
+        left = (np.abs(at_low) <= np.abs(at_high)) & (down < low)
+        right = (np.abs(at_high) <= np.abs(at_low)) & (up > high)
+        if not (left.any() or right.any()):
+            return None
+        # An end left behind becomes the other end: the root is not between them.
+        new_low = np.where(left, down, np.where(right, high, low))
+        new_high = np.where(right, up, np.where(left, low, high))
+        at_new_low = np.where(right & ~left, at_high, at_low)
+        at_new_high = np.where(left & ~right, at_low, at_high)
+        at_new_low[left] = self.residual(down[left], index[left])
+        at_new_high[right] = self.residual(up[right], index[right])
+        return new_low, new_high, at_new_low, at_new_high
 
     def iterate(self, start: Float64) -> int:
         """Newton steps within the bracket, or halvings of it, until all stop."""
-        low, high = self._ends()
-        middle = _midpoint(low, high)
-        z = np.where((low < start) & (start < high), start, middle)
+        index = np.flatnonzero(~np.isnan(self.below))
+        below, above, z = self.below[index], self.above[index], start[index]
+        low, high = np.minimum(below, above), np.maximum(below, above)
+        z = np.where((low < z) & (z < high), z, _midpoint(low, high))
         before = last = high - low
         run = np.zeros(z.shape, dtype=np.int64)
         for step in range(MAX_STEPS):
-            if not self.active.any():
+            if not index.size:
                 return step
-            value = self.residual(z, self.active)
-            self.active &= ~self.converged & ~np.isnan(value)
-            self.below = np.where(self.active & (value < 0.0), z, self.below)
-            self.above = np.where(self.active & (value > 0.0), z, self.above)
+            value = self.residual(z, index)
+            below, above = np.where(value < 0.0, z, below), np.where(value > 0.0, z, above)
+            low, high = np.minimum(below, above), np.maximum(below, above)
             move, following = self._newton(z, value)
-            low, high = self._ends()
-            keep = (low < following) & (following < high)
-            keep &= (np.abs(move) <= 0.5 * np.abs(before)) & (run < NEWTON_RUN)
+            keep = (low < following) & (following < high) & (run < NEWTON_RUN)
+            keep &= np.abs(move) <= 0.5 * np.abs(before)
             run = np.where(keep, run + 1, 0)
             middle = _midpoint(low, high)
             settled = np.abs(move) <= 0.5 * np.spacing(np.abs(z))
             settled |= (middle <= low) | (middle >= high)
-            self.converged |= self.active & settled
-            self.active &= ~settled
+            self.converged[index[settled & ~np.isnan(value)]] = True
             following = np.where(keep, following, middle)
             before, last, z = last, following - z, following
+            on = ~self.converged[index] & ~np.isnan(value)
+            index, below, above, z = index[on], below[on], above[on], z[on]
+            before, last, run = before[on], last[on], run[on]
         return MAX_STEPS
 
     def _newton(self, z: Float64, value: Float64) -> tuple[Float64, Float64]:
-        slope = np.full(z.shape, np.nan)
-        if self.active.any():
-            slope[self.active] = self.derivative(z[self.active])
+        """Newton's step, and the point that it leads to.
+
+        Close to the root the point is a little beyond it, so that the other end of the
+        bracket comes close too: rounding of g then cannot make the search go on.
+        """
+        slope = self.derivative(z)
         usable = np.isfinite(slope) & (slope != 0.0)
         move = np.where(usable, -value / slope, np.inf)
-        return move, z + move
-
-    def _ends(self) -> tuple[Float64, Float64]:
-        return np.minimum(self.below, self.above), np.maximum(self.below, self.above)
-
-
-def _moved(
-    where: Bool, z: Float64, value: Float64, new_z: Float64, new_value: Float64
-) -> tuple[Float64, Float64]:
-    return np.where(where, new_z, z), np.where(where, new_value, value)
+        spacing = np.spacing(np.abs(z))
+        close = np.abs(move) <= CLOSE * spacing
+        beyond = np.where(close, np.copysign(0.25 * CLOSE * spacing, move), 0.0)
+        return move, z + move + beyond
 
 
 def _outward(
