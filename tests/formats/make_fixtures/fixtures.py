@@ -11,6 +11,11 @@ import numpy as np
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "data")
 ROWS = 5
+ERRORS = {"float64": 1e-13, "float32": 2e-6}
+"""How far y may be from the function in the file, where nothing worse is known."""
+
+FLOAT32_SLOPES = 5e-8
+"""The same where a float64 graph holds the slope of a leaky ReLU in float32."""
 
 
 def path_of(name):
@@ -72,7 +77,16 @@ def float64_twin(keras, model):
     _set_precision(keras, "float64")
     twin = keras.models.model_from_json(text)
     twin.set_weights([np.asarray(w) for w in model.get_weights()])
+    _finish_normalization(twin)
     return twin
+
+
+def _finish_normalization(layer):
+    """Let Normalization layers see the arrays that they have been given."""
+    for inner in getattr(layer, "layers", []):
+        _finish_normalization(inner)
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
 
 
 def _set_precision(keras, name):
@@ -122,12 +136,16 @@ def record(name, **entry):
     index = [line for line in index if line["file"] != name]
     line = {"file": name}
     line.update(entry)
+    if "golden" in line:
+        line.setdefault("golden_error", ERRORS[line["golden_precision"]])
     index = sorted([*index, line], key=lambda item: item["file"])
     with open(path, "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(line) for line in index) + "\n]\n")
 
 
-def save_readable(keras, model, name, vintage, tests, architecture, precision="float64"):
+def save_readable(
+    keras, model, name, vintage, tests, architecture, precision="float64", **more
+):
     """Save a model that a reader has to understand, with golden values.
 
     A few vintages cannot rebuild a model in float64; they give y in float32.
@@ -146,6 +164,7 @@ def save_readable(keras, model, name, vintage, tests, architecture, precision="f
         layers=layers,
         golden=golden,
         golden_precision=precision,
+        **more,
     )
 
 

@@ -31,6 +31,7 @@ def theano_sequential():
         VINTAGE,
         "list Sequential, output_dim, weight names _W without :0, running_std",
         "4-6 tanh, batch norm, dropout, 5 leaky 0.2, PReLU, 4 hard_sigmoid (0.2)",
+        golden_error=fixtures.FLOAT32_SLOPES,
     )
 
 

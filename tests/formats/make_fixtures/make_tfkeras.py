@@ -90,6 +90,7 @@ def activations():
         VINTAGE,
         "activation as a dictionary, as leaky_relu (0.2), as a layer, regularisers",
         "4-4 leaky 0.15, 4 leaky 0.2, PReLU, 4 hard_sigmoid, ReLU, swish, softmax",
+        golden_error=fixtures.FLOAT32_SLOPES,
     )
 
 

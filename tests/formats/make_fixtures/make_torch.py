@@ -23,7 +23,7 @@ def randomised(model):
 def save(model, name, tests, architecture, activations):
     randomised(model)
     arrays = {key: value.numpy() for key, value in model.state_dict().items()}
-    np.savez(fixtures.path_of(name), **arrays)
+    np.savez_compressed(fixtures.path_of(name), **arrays)
     width = next(iter(arrays.values())).shape[1]
     x = fixtures.draw_inputs(name, (width,))
     with torch.no_grad():
