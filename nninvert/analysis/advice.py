@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nninvert.layers import Elementwise
+from nninvert.layers import Elementwise, LinearLayer
 from nninvert.network import Network
 from nninvert.result import LayerFinding
 
@@ -59,11 +59,11 @@ def _activations(network: Network) -> list[str]:
 def _widths(network: Network, findings: tuple[LayerFinding, ...]) -> list[str]:
     """Hidden layers narrower than the input, and outputs that are fewer than inputs."""
     n_in, changes = network.n_in, []
+    outputs = _output_layer(network)
     for found in findings:
         width = found.output_shape[-1] if found.output_shape else 1
-        is_last = found is findings[-1]
         if found.square is False and width < n_in and len(found.output_shape) == 1:
-            if is_last:
+            if found.index == outputs:
                 changes.append(
                     f"the outputs are fewer than the inputs ({width} < {n_in}): more of "
                     "them, or fewer inputs (--fix), for a unique answer"
@@ -71,6 +71,12 @@ def _widths(network: Network, findings: tuple[LayerFinding, ...]) -> list[str]:
             else:
                 changes.append(f"width {width} -> {n_in} in layer {found.index}")
     return changes
+
+
+def _output_layer(network: Network) -> str:
+    """Index of the last layer that can change the number of units."""
+    linear = [s for s in network.segments if isinstance(s.layer, LinearLayer)]
+    return linear[-1].main.index if linear else ""
 
 
 def _ranks(findings: tuple[LayerFinding, ...]) -> list[str]:

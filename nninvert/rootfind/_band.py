@@ -63,9 +63,10 @@ class Band:
 
     @property
     def weights(self) -> Float64:
-        """Of the residuals in least squares: 1 / tolerance, or 1 where all are exact."""
-        if self.equation.all():
-            return np.ones_like(self.tolerance)
+        """Of the residuals in least squares: 1 / tolerance.
+
+        Outputs of very different sizes, probabilities of 1 and of 1e-9, count alike.
+        """
         largest = float(self.tolerance.max())
         return 1.0 / np.maximum(self.tolerance, 1e-12 * largest)
 
