@@ -22,9 +22,6 @@ NEWTON_RUN = 8
 """Newton steps in a row before a halving is put in. Where they converge quadratically,
 fewer are needed; where they do not (a multiple root), halving is as fast or faster."""
 
-CLOSE = 16.0
-"""Steps of at most so many spacings of z are made a quarter of that longer."""
-
 MAX_STEPS = 64 * (NEWTON_RUN + 1)
 """Evaluations after bracketing: 64 halvings, one for each bit, and the runs between."""
 
@@ -91,8 +88,7 @@ def solve_monotone(
     Newton step in a row, the bracket is halved. This is the safeguard of Dekker and
     Brent [1]_ with Newton's step for the secant's. Halving counts floating-point
     numbers, not distance, so that a root of 1e-300 is found between -1 and 1 as well,
-    and 64 halvings always suffice. A step of a few spacings of z is lengthened a little:
-    it crosses the root, and the bracket closes.
+    and 64 halvings always suffice.
 
     An entry stops when g(z) = y exactly, when the Newton step is shorter than half the
     spacing of z, or when no floating-point number is left inside the bracket. So z is
@@ -226,18 +222,11 @@ class _Search:
         return MAX_STEPS
 
     def _newton(self, z: Float64, value: Float64) -> tuple[Float64, Float64]:
-        """Newton's step, and the point that it leads to.
-
-        Close to the root the point is a little beyond it, so that the other end of the
-        bracket comes close too: rounding of g then cannot make the search go on.
-        """
+        """Newton's step, and the point that it leads to."""
         slope = self.derivative(z)
         usable = np.isfinite(slope) & (slope != 0.0)
         move = np.where(usable, -value / slope, np.inf)
-        spacing = np.spacing(np.abs(z))
-        close = np.abs(move) <= CLOSE * spacing
-        beyond = np.where(close, np.copysign(0.25 * CLOSE * spacing, move), 0.0)
-        return move, z + move + beyond
+        return move, z + move
 
 
 def _outward(

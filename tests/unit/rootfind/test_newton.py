@@ -88,19 +88,18 @@ def test_quadratic_convergence_is_used():
         lambda z: z * z, lambda z: 2.0 * z, y, 1.0, 4.0, 2.5, limits=(0.0, LARGEST)
     )
     np.testing.assert_allclose(found.z, np.sqrt(y), rtol=4e-16)
-    # Five or six Newton steps, then some to close the bracket; halving would need 52.
-    assert found.steps <= 12
+    assert found.steps <= 8
 
 
-def test_rounding_of_the_function_does_not_keep_the_search_going():
-    # Near the minimum of gelu-like functions g is flat and its last bits are noise.
+def test_function_whose_last_bits_are_noise_is_solved_to_its_rounding():
+    # As near the minimum of gelu: many z have one value of g.
     y = 1.0 + np.linspace(1e-12, 1e-6, 2000)
     found = solve_monotone(
         lambda z: 1.0 + z * z, lambda z: 2.0 * z, y, 0.0, 1.0, 0.5, limits=(0.0, 1.0)
     )
     assert found.converged.all()
     assert (np.abs(found.residual) <= np.spacing(1.0)).all()
-    assert found.steps <= 64
+    assert (np.abs(found.z - np.sqrt(y - 1.0)) <= np.spacing(1.0) / found.z).all()
 
 
 def test_wrong_derivative_still_ends_in_the_root():
