@@ -19,7 +19,9 @@ ULPS = 16
 different batches."""
 
 EQUATION = 1e-4
-"""Part of the tolerance to which equations are met while x moves along them."""
+DIGITS = 1e-10
+"""Equations are met to this part of their tolerance, and of the largest target, while x
+moves along them: met worse, they would let x creep nearer at their expense."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,14 @@ class Band:
         return bool((np.abs(value - self.target) <= self.tolerance).all())
 
     def holds(self, value: Float64) -> bool:
-        """Whether every output is good enough and equations are met far better.
-
-        Equations that are only met to their tolerance would let x creep to its edge.
-        """
+        """Whether every output is good enough and equations are met far better."""
         off = np.abs(value - self.target)
-        fine = np.maximum(EQUATION * self.tolerance, ULPS * np.spacing(np.abs(self.target)))
-        allowed = np.where(self.equation, np.minimum(fine, self.tolerance), self.tolerance)
+        size = float(np.abs(self.target).max(initial=0.0))
+        fine = EQUATION * self.tolerance
+        if size > 0.0:
+            fine = np.maximum(np.minimum(fine, DIGITS * size), ULPS * np.spacing(size))
+        fine = np.minimum(fine, self.tolerance)
+        allowed = np.where(self.equation, fine, self.tolerance)
         return bool((off <= allowed).all())
 
     def violation(self, value: Float64) -> float:

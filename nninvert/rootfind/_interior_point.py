@@ -78,9 +78,10 @@ class InteriorPoint:
         unit = min(unit, float((program.high - program.low)[:k].max(initial=0.0)))
         # Without a conflict the start is the solution, and any unit will do.
         self.unit = unit if unit > 0.0 else 1.0
-        self.stiffness = self._stiffness()
+        # Multipliers are of the size of the slope that they have to hold.
+        self.pull = max(self._stiffness() * self.unit, _largest(program.slope(self.x)))
         self.slack = np.maximum(self.sign * (self.value[self.place] - self.edge), self.unit)
-        self.force = self.stiffness * self.unit**2 / self.slack
+        self.force = self.pull * self.unit / self.slack
 
     def _unconstrained(self) -> Float64:
         program = self.program
@@ -125,7 +126,7 @@ class InteriorPoint:
         below[self.place[lower]] = score[lower]
         above[self.place[~lower]] = score[~lower]
         side = np.where(below > above, -1, 1)
-        active = np.maximum(below, above) > self.stiffness
+        active = np.maximum(below, above) > self.pull / self.unit
         found = np.where(active, side, 0).astype(np.int8)
         k = self.program.variables
         equation = self.program.equation
@@ -148,10 +149,7 @@ class InteriorPoint:
     def _is_solved(self) -> bool:
         program = self.program
         length = max(self.unit, float(np.abs(self.x).max(initial=0.0)))
-        pull = max(
-            self.stiffness * self.unit,
-            float(np.abs(program.slope(self.x)).max(initial=0.0)),
-        )
+        pull = max(self.pull, _largest(program.slope(self.x)))
         primal = max(_largest(self.rest_row), _largest(self.rest_slack))
         dual = max(_largest(self.rest_x), _largest(self.rest_z))
         gap = _largest(self.slack * self.force)
@@ -165,7 +163,7 @@ class InteriorPoint:
         """Farkas' lemma for y: y^T (z - A x) > 0 wherever the bounds hold."""
         program = self.program
         size = _largest(self.y)
-        if size <= 1e3 * self.stiffness * self.unit:
+        if size <= 1e3 * self.pull:
             return False
         direction = np.concatenate([program.rows.T @ (-self.y / size), self.y / size])
         finite = np.concatenate([program.low, program.high])

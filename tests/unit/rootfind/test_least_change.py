@@ -74,6 +74,28 @@ def distance(found, near):
     return float(np.linalg.norm(found - near))
 
 
+def test_a_band_is_judged_at_its_very_edge():
+    band = Band.wide(np.array([1.0]), np.array([0.25]))
+    assert band.contains(np.array([1.25]))
+    assert not band.contains(np.nextafter(np.array([1.25]), 2.0))
+    assert band.room < 0.25
+    assert band.room > 0.25 * (1.0 - 1e-7)
+
+
+def test_rounding_of_the_terms_leaves_room():
+    # Outputs near 0 that are differences of large terms are not known to an ulp of 0.
+    small, large = np.array([1e-9]), np.array([1e6])
+    band = Band.wide(small, np.array([1e-6]), large)
+    assert band.room[0] < 1e-6 - 1e-9
+
+
+def test_steps_end_inside_the_bounds_to_the_last_bit():
+    where = region([0.0, 0.0], -0.3, 0.3, scale=[0.7, 3.0])
+    x = np.array([0.1, -0.1])
+    moved = where.moved(x, np.array([1.0, -1.0]))
+    assert moved.tolist() == [0.3, -0.3]
+
+
 @pytest.mark.parametrize("n", [2, 5])
 def test_nearest_point_of_a_sphere(n):
     near = np.linspace(1.0, 2.0, n)
@@ -231,6 +253,14 @@ def slsqp(smooth, y, tol, near):
         options={"ftol": 1e-14, "maxiter": 300},
     ).x
     return x if (np.abs(smooth.value(x) - y) <= tol).all() else None
+
+
+def test_exact_aims_at_the_target_however_wide_the_tolerance():
+    smooth = random_net(1, (6, 12, 3), 1.3)
+    y = smooth.value(np.full(6, 0.4))
+    found = least_change(smooth, Band.exact(y, np.full(3, 1e-2)), region(np.zeros(6)))
+    assert found.stationary
+    np.testing.assert_allclose(found.value, y, atol=1e-13)
 
 
 def test_a_feasible_start_of_another_piece_is_used():

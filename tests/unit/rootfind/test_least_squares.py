@@ -131,3 +131,17 @@ def test_gauss_newton_takes_the_last_digits():
     found = gauss_newton(lambda x: value(x) - target, jacobian, x + 1e-4, *open_box(6))
     assert np.abs(found.residual).max() < 1e-15
     assert found.steps < 8
+
+
+def test_gauss_newton_lets_bounds_hold_variables_back():
+    # min (x0 + x1 - 1)^2 + (x0 - x1 + 5)^2 over x0 >= 0: x0 stays 0, x1 becomes 3. A
+    # step of both variables, cut at the bound, would end elsewhere.
+    A, b = np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([1.0, -5.0])
+    found = gauss_newton(
+        lambda x: A @ x - b,
+        lambda x: A,
+        np.array([0.0, 3.5]),
+        np.array([0.0, -10.0]),
+        np.array([10.0, 10.0]),
+    )
+    np.testing.assert_allclose(found.x, [0.0, 3.0], atol=1e-14)

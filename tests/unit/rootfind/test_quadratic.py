@@ -193,6 +193,18 @@ def test_the_interior_point_alone_comes_as_close():
     np.testing.assert_allclose(reduced.full_x(search.x), exact.x, atol=1e-6)
 
 
+def test_interior_points_are_as_fine_as_a_tiny_box():
+    # Far from the minimiser in a box of 1e-7 the accuracy has to be that of the box.
+    box = np.full(2, 1e-7)
+    rows, edge = np.array([[1.0, 1.0]]), np.array([1e-8])
+    reduced = Program.of_arrays(
+        np.array([-5.0, -3.0]), rows, -np.inf * edge, edge, -box, box, None
+    )
+    search = InteriorPoint(reduced)
+    search.iterate()
+    np.testing.assert_allclose(search.x, [1e-7, -9e-8], rtol=1e-5)
+
+
 def test_dependent_rows_are_refused_by_the_exact_solve_only():
     rows = np.array([[1.0, 1.0], [2.0, 2.0]])
     box = np.full(2, OPEN)
