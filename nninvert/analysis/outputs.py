@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nninvert.layers import LinearLayer
 from nninvert.layers.activations import Interval
 from nninvert.linalg.map import IdentityMap
+from nninvert.linalg.norms import row_norms
 from nninvert.network import Network
 
 Float64 = NDArray[np.float64]
@@ -50,7 +51,7 @@ def output_sizes(network: Network, values: Float64) -> Float64:
     image = output_image(network)
     if image and math.isfinite(image[0].lower) and math.isfinite(image[-1].upper):
         return np.full(values.shape, 0.5 * (image[-1].upper - image[0].lower))
-    typical = np.sqrt(np.mean(np.square(values), axis=0))
+    typical = row_norms(values.T) / math.sqrt(values.shape[0])
     return np.maximum(np.abs(values), typical)
 
 

@@ -9,6 +9,7 @@ from nninvert import tolerances
 from nninvert.context import Context
 from nninvert.layers import LinearLayer
 from nninvert.linalg.factor import factorise
+from nninvert.linalg.norms import row_norms
 from nninvert.network import Network
 
 Float64 = NDArray[np.float64]
@@ -71,7 +72,8 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
         )
     else:
         return np.full(x.shape[0], np.nan)
-    return np.asarray(np.sqrt(np.mean(np.sum(moved * moved, axis=2), axis=0)))
+    together = moved.transpose(1, 0, 2).reshape(x.shape[0], -1)
+    return row_norms(together) / np.sqrt(_PROBES)
 
 
 def jacobians(network: Network, x: Float64) -> list[Float64]:
@@ -81,7 +83,7 @@ def jacobians(network: Network, x: Float64) -> list[Float64]:
 
 def digits_from_movement(moved: Float64, x: Float64) -> tuple[Float64, Float64]:
     """Relative movement and the decimal digits of x that it leaves, per row."""
-    size = np.linalg.norm(x, axis=1)
+    size = row_norms(x)
     relative = np.full(moved.shape, np.nan)
     np.divide(moved, size, out=relative, where=size > 0.0)
     floor = np.maximum(relative, 0.5 * tolerances.EPS64)

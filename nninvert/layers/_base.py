@@ -22,6 +22,7 @@ from nninvert.context import Context
 from nninvert.layers.activations import Interval
 from nninvert.linalg.factor import Factorisation, factorise
 from nninvert.linalg.map import LinearMap
+from nninvert.linalg.norms import row_norms
 from nninvert.linalg.stored import StoredMatrix
 
 Float64 = NDArray[np.float64]
@@ -329,8 +330,8 @@ def _linear_preimage(
         # The residual is orthogonal to the range: no y within the radius comes closer
         # than the residual's norm less the radius's.
         slack = radius
-        misfit = np.linalg.norm(residual, axis=1)
-        reach = np.linalg.norm(capped(slack), axis=1)
+        misfit = row_norms(residual)
+        reach = row_norms(capped(slack))
         out = (misfit > reach) & (reach < tolerances.UNBOUNDED_RADIUS)
     spread = factor.spread(capped(slack))
     own = tolerances.EPS64 * np.abs(x)

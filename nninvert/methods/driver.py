@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from nninvert.analysis import reachability, sensitivity
 from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Notice
+from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt
 from nninvert.methods.advice import measured_advice
 from nninvert.methods.problem import Bounds, Problem
@@ -182,7 +183,7 @@ def _judge(problem: Problem, x: NDArray[np.floating]) -> _Judgement:
         error = np.where(problem.targets.wanted, error, 0.0)
         # A tolerance of zero is met by zero.
         ratio = error / np.maximum(tol, np.finfo(np.float64).tiny)
-        misfit = np.linalg.norm(ratio, axis=1)
+        misfit = row_norms(ratio)
     return _Judgement(
         solved=(error <= tol).all(axis=1) & allowed,
         misfit=np.where(np.isfinite(misfit) & allowed, misfit, np.inf),
@@ -207,9 +208,9 @@ def _conclude(
     moved, digits = _movement(problem, ledger, finite)
     wanted = problem.targets.wanted
     error = np.where(wanted, np.abs(fitted - problem.targets.values), 0.0)
-    size = np.linalg.norm(np.where(wanted, problem.targets.values, 0.0), axis=1)
+    size = row_norms(np.where(wanted, problem.targets.values, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.linalg.norm(error, axis=1) / size
+        relative = row_norms(error) / size
     result = InversionResult(
         x=ledger.x,
         fitted=fitted,

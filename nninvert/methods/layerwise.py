@@ -15,6 +15,7 @@ from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Progress
 from nninvert.layers import LinearLayer, Preimage
 from nninvert.linalg.factor import factorise
+from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
@@ -124,7 +125,7 @@ def _misfit(problem: Problem, x: Float64) -> Float64:
     """||f(x) - y|| over the wanted outputs, inf where it is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         difference = problem.network.forward(x) - problem.targets.values
-        size = np.linalg.norm(np.where(problem.targets.wanted, difference, 0.0), axis=1)
+        size = row_norms(np.where(problem.targets.wanted, difference, 0.0))
     return np.where(np.isfinite(size), size, np.inf)
 
 

@@ -217,7 +217,9 @@ def _tolerances(
     shape = targets.values.shape
     if isinstance(within, str):
         share = percentage(within)
-        return share * output_sizes(network, targets.values)
+        # Nothing is closer to an output that is zero in all rows than the way it is stored.
+        asked = share * output_sizes(network, targets.values)
+        return np.maximum(asked, targets.precision.half_step)
     array = np.asarray(within, dtype=np.float64)
     if array.size not in (1, shape[1], shape[0] * shape[1]):
         raise UsageError(

@@ -1,0 +1,21 @@
+"""Norms that do not overflow on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+
+
+def row_norms(rows: Float64) -> Float64:
+    """2-norms along the last axis, (..., n) to (...,), for entries of any magnitude.
+
+    The squares of entries beyond 1e154 overflow, and those below 1e-162 vanish; relative
+    to the largest entry of the row they do neither. NaN and infinity stay what they are.
+    """
+    size = np.abs(rows).max(axis=-1, initial=0.0)
+    unit = np.where((size > 0.0) & np.isfinite(size), size, 1.0)
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.linalg.norm(rows / unit[..., None], axis=-1) * unit
+    return np.asarray(found)
