@@ -6,6 +6,8 @@ anybody who can run the network twice.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from nninvert import tolerances
 from nninvert.analysis.sensitivity import dense_is_cheap
 from nninvert.context import Context
 from nninvert.layers import Elementwise, Graph
-from nninvert.layers.activations import Activation
+from nninvert.layers.activations import Activation, Trend
 from nninvert.network import Network
 from nninvert.result import Witness
 
@@ -23,7 +25,7 @@ _TRIES = 8
 _STEPS = (1.0, 0.1, 0.01)
 _CORRECTIONS = 8
 _AGREEMENT = 64.0
-_APART = 1e-3
+_APART = 0.5
 
 
 def find_witness(network: Network, near: Float64, context: Context) -> Witness | None:
@@ -68,44 +70,65 @@ def along_kernel(network: Network, near: Float64, context: Context) -> Witness |
 
 
 def by_branches(network: Network, near: Float64, context: Context) -> Witness | None:
-    """Take another origin of a value that the first lossy activation has twice.
+    """Give one unit of the first lossy activation two inputs with one value.
 
-    All segments before it must be one-to-one: the changed value is pulled back through
-    them, and f(x2) is compared with f(x1) by the plain forward pass.
+    All segments before it must be one-to-one: both are pulled back through them, and
+    f(x2) is compared with f(x1) by the plain forward pass.
     """
     for position, segment in enumerate(network.segments):
         layer = segment.layer
         if layer.facts.one_to_one is False:
-            if position and isinstance(layer, Elementwise) and not layer.facts.lost:
-                before = _before(network, position)
-                return _other_origin(network, before, layer.activation, near, context)
-            return None
+            pair = two_origins(layer.activation) if isinstance(layer, Elementwise) else None
+            return pair and _pulled_back(network, position, pair, near, context)
     return None
 
 
-def _before(network: Network, position: int) -> Graph:
-    """The graph of all segments before one."""
-    nodes = [node for segment in network.segments[:position] for node in segment.nodes]
-    return Graph(network.graph.input_shape, nodes)
+def two_origins(activation: Activation) -> tuple[float, float] | None:
+    """Two numbers that an activation maps to one; None where there are none.
+
+    Inside a flat part, or on two branches that share the middle of their common values.
+    """
+    monotone = []
+    for index, branch in enumerate(activation.branches):
+        low, high = branch.domain.lower, branch.domain.upper
+        if branch.trend is not Trend.CONSTANT:
+            monotone.append((index, branch.image))
+        elif high > low:
+            start = low if np.isfinite(low) else min(high, 0.0) - 3.0
+            width = min(high - start, 3.0)
+            return start + width / 3.0, start + 2.0 * width / 3.0
+    for (left, one), (right, other) in pairwise(monotone):
+        low, high = max(one.lower, other.lower), min(one.upper, other.upper)
+        if low < high:
+            low, high = max(low, -1e3), min(high, 1e3)
+            middle = np.array([low + min(0.5 * (high - low), 1.0)])
+            origins = (activation.branch_inverse(middle, k) for k in (left, right))
+            first, second = (float(z[0]) for z in origins)
+            return first, second
+    return None
 
 
-def _other_origin(
-    network: Network, before: Graph, activation: Activation, near: Float64, context: Context
+def _pulled_back(
+    network: Network,
+    position: int,
+    pair: tuple[float, float],
+    near: Float64,
+    context: Context,
 ) -> Witness | None:
-    rng = np.random.default_rng(context.seed)
-    x1 = near + rng.standard_normal((_TRIES, network.n_in))
-    z = before.forward(x1.reshape(_TRIES, *network.graph.input_shape))
-    others = activation.preimage(activation.forward(z)).z
-    apart = np.abs(others - z).reshape(_TRIES, -1)
-    unit = apart.argmax(axis=1)
-    changed = z.reshape(_TRIES, -1).copy()
-    rows = np.arange(_TRIES)
-    changed[rows, unit] = others.reshape(_TRIES, -1)[rows, unit]
-    radius = np.full(z.shape, tolerances.EPS64)
-    found = before.preimage(changed.reshape(z.shape), radius, context)
-    for row in np.flatnonzero((found.outside == 0) & (apart.max(axis=1) > _APART)):
-        witness = _close(network, x1[row], found.x.reshape(_TRIES, -1)[row])
-        if witness is not None and witness.distance > 0.5 * _APART:
+    nodes = [node for segment in network.segments[:position] for node in segment.nodes]
+    before = Graph(network.graph.input_shape, nodes)
+    shape = network.graph.input_shape
+    z = before.forward(near.reshape(1, *shape)).reshape(-1)
+    for unit in range(min(z.size, _TRIES)):
+        both = np.stack([z, z])
+        both[:, unit] = pair
+        both = both.reshape(2, *before.output_shape)
+        found = before.preimage(both, np.full(both.shape, tolerances.EPS64), context)
+        if found.outside.any():
+            continue
+        x1, x2 = found.x.reshape(2, -1)
+        witness = _close(network, x1, x2)
+        if witness is not None and witness.distance > _APART * np.linalg.norm(x2 - x1):
             return witness
     return None
 
