@@ -73,7 +73,7 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
     else:
         return np.full(x.shape[0], np.nan)
     together = moved.transpose(1, 0, 2).reshape(x.shape[0], -1)
-    return row_norms(together) / np.sqrt(_PROBES)
+    return np.asarray(row_norms(together) / np.sqrt(_PROBES))
 
 
 def jacobians(network: Network, x: Float64) -> list[Float64]:

@@ -1,4 +1,4 @@
-"""Targets on the ends of ranges, short types, extreme magnitudes: finite, honest answers."""
+"""Targets on the ends of ranges, short types, extreme magnitudes: finite and honest."""
 
 import warnings
 
