@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,18 @@ def limit_threads(threads: int | None) -> None:
 class Bar:
     """Listens to a computation; draws a bar with the time left, notices if verbose."""
 
-    def __init__(self, streams: Streams, manner: Manner) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        manner: Manner,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._streams = streams
-        self._draws = streams.stderr_is_terminal and not manner.quiet
+        moving = streams.stderr_is_terminal and os.environ.get("TERM") != "dumb"
+        self._draws = moving and not manner.quiet
         self._notices = manner.verbose and not manner.quiet
-        self._begun = time.monotonic()
+        self._clock = clock
+        self._begun = clock()
         self._bar: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -70,7 +77,7 @@ class Bar:
             if self._notices:
                 self._streams.tell([f"  {event.text}"])
             return
-        if not self._draws or time.monotonic() - self._begun < PATIENCE:
+        if not self._draws or self._clock() - self._begun < PATIENCE:
             return
         bar = self._bar if self._bar is not None else self._start()
         if event.stage not in self._tasks:

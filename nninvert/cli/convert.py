@@ -12,10 +12,10 @@ _HELP = """Write the network, as it was read, in nninvert's own format.
 
 \b
   nninvert convert weights.npz --activations tanh,linear -o model.h5
-  nninvert convert model.keras --until encoder -o encoder.npz
+  nninvert convert model.h5 --until encoder -o encoder.npz
 
-The result says by itself what a file of bare weights leaves open. The name's end decides:
-.h5 or .npz.
+The result says by itself what a file of bare weights leaves open. The name's
+end decides: .h5 or .npz.
 """
 
 SUFFIXES = (".h5", ".hdf5", ".npz")

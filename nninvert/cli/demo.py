@@ -24,10 +24,11 @@ _HELP = """A blurred digit in the terminal: invert it exactly, then sensibly.
 
 \b
   nninvert demo
-  nninvert demo --keep DIR      also leave the files there, to try the commands
+  nninvert demo --keep DIR     leave the files there, to try the commands
 
-Runs the commands that it prints, on sample files that come with nninvert: a network of
-three square tanh layers, trained to blur 8x8 pictures of digits as a camera does.
+Runs the commands that it prints, on sample files that come with nninvert: a
+network of three square tanh layers, trained to blur 8x8 pictures of digits as
+a camera out of focus does.
 """
 
 FILES = (

@@ -10,7 +10,10 @@ _HELP = """Run the network: y = f(x) for each row of X, in float64.
 
 \b
   nninvert forward model.h5 x.npy -o y.npy
-  nninvert invert model.h5 y.npy -o - | nninvert forward model.h5 - -o again.npy
+  nninvert invert m.h5 y.npy -o - | nninvert forward m.h5 - -o again.npy
+
+X is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal
+gets a small table of y, a pipe all of it as CSV.
 """
 
 

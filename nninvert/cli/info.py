@@ -15,7 +15,7 @@ _HELP = """Show what is in a model file: layers, shapes, where their weights are
 
 \b
   nninvert info model.h5
-  nninvert info --layers         the layers and activations that nninvert knows
+  nninvert info --layers       the layers and activations that are known
 
 Opens also files with layers that nninvert cannot invert, and marks those.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,10 +35,12 @@ _HELP = """Find x with f(x) = y for each row of Y, or the nearest thing.
   echo 0.2,0.5 | nninvert invert model.h5 -
 
 A target that was measured, not computed by this network, has no exact answer
-as a rule: say with --within how well it is known, with --near what is typical.
+as a rule: say with --within how well it is known, with --near what is
+typical.
 
-Y is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal gets
-a small table of x, a pipe all of it as CSV. Exits with 5 if a row is not solved.
+Y is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal
+gets a small table of x, a pipe all of it as CSV. Exits with 5 if some row is
+not solved.
 """
 
 _METHODS = "auto, exact, pinv or lsq"
@@ -176,9 +179,13 @@ def _require(
         )
     require_output(output, inputs, streams, manner)
     if search.rows is not None:
+        if output and os.path.realpath(output) == os.path.realpath(search.rows):
+            raise UsageError(
+                "--rows", got="the file of -o", expected="another one", file=search.rows
+            )
         check_output(
             search.rows,
-            inputs=(*inputs, output or ""),
+            inputs=inputs,
             force=manner.force,
             suffixes=(".csv",),
         )

@@ -18,7 +18,9 @@ from nninvert.report.text import (
 
 if TYPE_CHECKING:
     from nninvert.formats import Description, LayerDescription
-    from nninvert.formats._base import PartialShape
+
+PartialShape = tuple[int | None, ...]
+"""None where the file leaves a length open."""
 
 _HEADER = ["#", "layer", "class", "shape", "activation", "parameters", "in the file"]
 
