@@ -7,7 +7,9 @@ with none of these, or not at all.
 
 from nninvert.hdf5.attributes import attribute_names, attribute_text
 from nninvert.hdf5.dataset import dataset
+from nninvert.hdf5.heaps import check_heaps
 from nninvert.hdf5.listing import datasets, tree
+from nninvert.hdf5.members import members
 from nninvert.hdf5.opening import is_hdf5, open_hdf5
 from nninvert.hdf5.path import child
 from nninvert.hdf5.values import mapped, read
@@ -15,11 +17,13 @@ from nninvert.hdf5.values import mapped, read
 __all__ = [
     "attribute_names",
     "attribute_text",
+    "check_heaps",
     "child",
     "dataset",
     "datasets",
     "is_hdf5",
     "mapped",
+    "members",
     "open_hdf5",
     "read",
     "tree",
