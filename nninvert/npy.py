@@ -1,0 +1,143 @@
+"""The header of a .npy array: read as data, never as Python objects.
+
+Layout: NumPy Enhancement Proposal 1 and ``numpy/lib/format.py`` (format versions 1.0 to
+3.0): magic, version, header length, a Python literal with ``descr``, ``fortran_order``
+and ``shape``, then the values.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.errors import DataError, FormatError
+
+MAGIC = b"\x93NUMPY"
+MAX_HEADER = 10_000
+"""Bytes of a header that are looked at; NumPy's own limit."""
+
+_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """What stands before the values.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+        Booleans, integers, floats or complex numbers, in their stored byte order.
+    fortran_order : bool
+        Whether the first index runs fastest.
+    data_offset : int
+        Bytes from the magic to the first value.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    fortran_order: bool
+    data_offset: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def array(self, data: bytes | NDArray[np.uint8]) -> NDArray[np.generic]:
+        """Give the values, which follow the header, their shape; native byte order."""
+        flat: NDArray[np.generic] = np.frombuffer(data, dtype=self.dtype)
+        if self.fortran_order:
+            values = flat.reshape(self.shape[::-1]).T
+        else:
+            values = flat.reshape(self.shape)
+        return values.astype(self.dtype.newbyteorder("="), copy=False)
+
+
+def read_header(stream: BinaryIO, *, file: str, field: str = "") -> NpyHeader:
+    """Read and check a header; the stream is left at the first value.
+
+    Parameters
+    ----------
+    stream : binary file object
+        At the first byte of the magic.
+    file, field : str
+        For messages: the file, and the array's name in it.
+
+    Raises
+    ------
+    FormatError
+        If it is no header, or a damaged one.
+    DataError
+        If the values are pickled objects, text, dates or records.
+    """
+    start = stream.read(len(MAGIC) + 2)
+    if len(start) < len(MAGIC) + 2 or not start.startswith(MAGIC):
+        raise _damaged("no .npy magic number", file, field)
+    version = start[len(MAGIC)]
+    if version not in _LENGTH_BYTES:
+        raise _damaged(f".npy format version {version}", file, field)
+    width = _LENGTH_BYTES[version]
+    size = int.from_bytes(_exactly(stream, width, file, field), "little")
+    if size > MAX_HEADER:
+        raise _damaged(f"a header of {size:,} bytes", file, field)
+    raw = _exactly(stream, size, file, field)
+    try:
+        text = raw.decode("utf-8" if version == 3 else "latin1")
+        entries = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise _damaged("a header that is no Python literal", file, field) from error
+    wanted = {"descr", "fortran_order", "shape"}
+    if not isinstance(entries, dict) or set(entries) != wanted:
+        raise _damaged("a header without descr, fortran_order, shape", file, field)
+    shape = entries["shape"]
+    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+        raise _damaged(f"shape {shape!r}", file, field)
+    return NpyHeader(
+        shape=shape,
+        dtype=_plain_dtype(entries["descr"], file, field),
+        fortran_order=bool(entries["fortran_order"]),
+        data_offset=len(start) + width + size,
+    )
+
+
+def _plain_dtype(descr: object, file: str, field: str) -> np.dtype[np.generic]:
+    """The type of the values, if they are plain numbers."""
+    try:
+        dtype: np.dtype[np.generic] = np.dtype(descr)  # type: ignore[call-overload]
+    except (TypeError, ValueError, SyntaxError, KeyError) as error:
+        raise _damaged(f"type {descr!r}", file, field) from error
+    if dtype.kind in "biufc" and isinstance(descr, str):
+        return dtype
+    if dtype.hasobject:
+        raise DataError(
+            field,
+            got="pickled Python objects",
+            expected="an array of numbers",
+            because="unpickling runs code from the file, so nninvert never does it",
+            next_step="Save each array by itself: numpy.savez('m.npz', W1=W1, b1=b1)",
+            file=file,
+        )
+    raise DataError(field, got=f"values of type {dtype}", expected="numbers", file=file)
+
+
+def _exactly(stream: BinaryIO, count: int, file: str, field: str) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise _damaged("a header that is cut off", file, field)
+    return data
+
+
+def _damaged(got: str, file: str, field: str) -> FormatError:
+    return FormatError(
+        field,
+        got=got,
+        expected="a .npy array (format version 1 to 3)",
+        next_step="Copy or download the file again.",
+        file=file,
+    )
