@@ -1,0 +1,146 @@
+"""From a model file to a `Network`, and back to nninvert's own files.
+
+What a file is, its content decides; its name only where the content does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nninvert import hdf5
+from nninvert.errors import UsageError
+from nninvert.formats._base import (
+    ORIENTATIONS,
+    Description,
+    LayerDescription,
+    Reader,
+    ReadOptions,
+)
+from nninvert.formats.from_arrays import from_arrays
+from nninvert.formats.impostors import refusal, refuse_directory
+from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
+from nninvert.formats.npz_weights import NpzWeights
+from nninvert.formats.own import OwnHdf5, OwnNpz, save
+from nninvert.formats.plain_h5 import PlainHdf5
+
+if TYPE_CHECKING:
+    from nninvert.network import Network
+
+__all__ = [
+    "ORIENTATIONS",
+    "READERS",
+    "Description",
+    "FormatRow",
+    "LayerDescription",
+    "ReadOptions",
+    "Reader",
+    "candidates",
+    "describe",
+    "from_arrays",
+    "known_formats",
+    "load",
+    "save",
+]
+
+READERS: tuple[Reader, ...] = (
+    OwnHdf5(),
+    OwnNpz(),
+    KerasHdf5(),
+    KerasWeights(),
+    NpzWeights(),
+    PlainHdf5(),
+)
+"""In the order in which they are asked: the more a format says about itself, the sooner."""
+
+
+@dataclass(frozen=True)
+class FormatRow:
+    """A row of the README's table."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    reads: str
+
+
+def known_formats() -> tuple[FormatRow, ...]:
+    """What can be read, one row for each reader."""
+    return tuple(FormatRow(r.name, r.suffixes, r.reads) for r in READERS)
+
+
+def load(path: str, options: ReadOptions | None = None) -> Network:
+    """Read a network.
+
+    Parameters
+    ----------
+    path : str
+        A model file.
+    options : ReadOptions or None, default None
+
+    Raises
+    ------
+    UsageError
+        If `path` is "-", or the options do not fit the file.
+    UnsupportedLayerError
+        Naming every layer that is not known.
+    FormatError
+        If the file is no model that can be read; it says what it looks like.
+    InputError
+        If there is nothing to read at `path`.
+    """
+    return _reader(path).read(path, options or ReadOptions())
+
+
+def describe(path: str, options: ReadOptions | None = None) -> Description:
+    """Say what is in a model file, also where it cannot be inverted.
+
+    Parameters and errors are those of `load`, but unknown layers are no error.
+    """
+    return _reader(path).describe(path, options or ReadOptions())
+
+
+def candidates(path: str) -> Iterator[tuple[ReadOptions, Network]]:
+    """Every plausible reading of a file of bare weights.
+
+    Parameters
+    ----------
+    path : str
+        A model file.
+
+    Yields
+    ------
+    options : ReadOptions
+        An orientation that the shapes allow, and activations: one for all layers, or one
+        for the hidden layers and a usual one at the end.
+    network : Network
+        Read that way. At most 2 x 70 of them, the likelier first; all over the same
+        weights. None for files that state everything themselves.
+    """
+    from nninvert.formats.bare import BareReader
+
+    reader = _reader(path)
+    if isinstance(reader, BareReader):
+        yield from reader.candidates(path)
+
+
+def _reader(path: str) -> Reader:
+    """The first reader that knows the file."""
+    from nninvert.files import read_head
+
+    if path == "-":
+        raise UsageError(
+            "MODEL",
+            got="-",
+            expected="a file",
+            because="a model is read at several places, which a pipe does not allow",
+            next_step="Save it to a file first.",
+        )
+    refuse_directory(path)
+    head = read_head(path)
+    if hdf5.is_hdf5(path):
+        hdf5.check_heaps(path)
+    for reader in READERS:
+        if reader.sniff(head, path):
+            return reader
+    raise refusal(head, path)

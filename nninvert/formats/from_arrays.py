@@ -1,0 +1,107 @@
+"""A network from NumPy arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nninvert.errors import DataError, ShapeError, UsageError
+from nninvert.formats._base import IN_OUT, ORIENTATIONS, OUT_IN
+from nninvert.formats.bare import activation_from_option
+from nninvert.layers import Dense, Elementwise, Graph, Layer, Node
+from nninvert.layers.activations import Activation
+from nninvert.linalg.stored import ArrayMatrix
+from nninvert.network import Network, Source
+
+LayerArrays = tuple[ArrayLike, ArrayLike | None, str | Activation | None]
+
+
+def from_arrays(
+    layers: Iterable[LayerArrays],
+    *,
+    orientation: str = OUT_IN,
+    names: Sequence[str] | None = None,
+) -> Network:
+    """Build a network of Dense layers from arrays.
+
+    Parameters
+    ----------
+    layers : iterable of (W, b, activation)
+        W : array, shape (n_out, n_in), or (n_in, n_out) for ``orientation="in,out"``.
+        Not copied; not to be changed afterwards.
+        b : array, shape (n_out,), or None.
+        activation : str, Activation or None
+        A name as in ``--activations`` ("tanh", "leaky_relu:0.1", "softmax"); None for
+        linear.
+    orientation : str, default "out,in"
+        What the axes of W count: "out,in" for y = W x + b, "in,out" for y = x W + b.
+    names : sequence of str or None, default None
+        One for each layer; None: "dense", "dense_1", ...
+
+    Raises
+    ------
+    UsageError
+        For an unknown activation or orientation, or no layers.
+    ShapeError
+        If the arrays do not fit each other.
+    DataError
+        If they are not real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = from_arrays([([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0], None)])
+    >>> net.forward(np.array([[1.0, 1.0]]))
+    array([[3., 5.]])
+    """
+    if orientation not in ORIENTATIONS:
+        raise UsageError(
+            "orientation", got=repr(orientation), expected=" or ".join(ORIENTATIONS)
+        )
+    given = list(layers)
+    if not given:
+        raise UsageError("layers", got="none", expected="at least one")
+    if names is None:
+        names = ["dense" if k == 0 else f"dense_{k}" for k in range(len(given))]
+    if len(names) != len(given):
+        raise UsageError("names", got=str(len(names)), expected=str(len(given)))
+    nodes: list[Node] = []
+    for index, (name, (weights, bias, activation)) in enumerate(
+        zip(names, given, strict=True)
+    ):
+        place = (index, name)
+        kernel = _numbers(weights, 2, "W", place)
+        vector = None if bias is None else _numbers(bias, 1, "b", place)
+        matrix = ArrayMatrix(kernel.T if orientation == IN_OUT else kernel)
+        try:
+            dense = Dense((matrix.shape[1],), matrix, vector)
+            made = [dense, *_activation(activation, dense)]
+        except (ShapeError, UsageError) as error:
+            raise error.at(layer=place) from error
+        nodes += [Node(layer, str(index), name, "Dense") for layer in made]
+    return Network.of_graph(Graph(nodes[0].layer.input_shape, nodes), Source())
+
+
+def _activation(given: str | Activation | None, dense: Dense) -> list[Layer]:
+    if given is None:
+        return []
+    if isinstance(given, Activation):
+        return [Elementwise(dense.output_shape, given)]
+    return activation_from_option(given, dense.output_shape)
+
+
+def _numbers(
+    given: ArrayLike, axes: int, field: str, place: tuple[int, str]
+) -> NDArray[np.generic]:
+    """An array of real numbers with so many axes."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "iuf":
+        raise DataError(
+            field, got=f"type {array.dtype}", expected="real numbers", layer=place
+        )
+    if array.ndim != axes or array.size == 0:
+        shape = "(n_out, n_in)" if axes == 2 else "(n_out,)"
+        raise ShapeError(field, got=f"shape {array.shape}", expected=shape, layer=place)
+    return array

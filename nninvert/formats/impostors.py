@@ -1,0 +1,116 @@
+"""What a file is that no reader takes: other frameworks' formats, and no model at all."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import zipfile
+
+from nninvert.errors import FormatError
+from nninvert.files import impostor, unreadable
+
+_TORCH = (
+    "In Python: s = torch.load('m.pt', weights_only=True); "
+    "numpy.savez('m.npz', **{k: v.numpy() for k, v in s.items()}). "
+    "Then: nninvert ... m.npz --activations tanh,linear"
+)
+_KERAS = "In Keras: keras.models.load_model({path!r}).save('m.h5')."
+_EXPECTED = "a Keras HDF5 model, or weights in .npz or .h5"
+
+
+def refusal(head: bytes, path: str) -> FormatError:
+    """Say what a file looks like, and how to bring it into a form that is read.
+
+    Parameters
+    ----------
+    head : bytes
+        Its first bytes.
+    path : str
+        As the user named it.
+    """
+    got, next_step = impostor(head) or _looks_like(head, path)
+    return FormatError("", got=got, expected=_EXPECTED, next_step=next_step, file=path)
+
+
+def refuse_directory(path: str) -> None:
+    """Refuse a folder that is a model, which `nninvert.files` would call a directory.
+
+    Raises
+    ------
+    FormatError
+        If it is a TensorFlow SavedModel.
+    """
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        raise FormatError(
+            "",
+            got="a TensorFlow SavedModel folder",
+            expected=_EXPECTED,
+            next_step=f"In tf.keras: load_model({path!r}).save('m.h5').",
+            file=path,
+        )
+
+
+def _looks_like(head: bytes, path: str) -> tuple[str, str]:
+    if head.startswith(b"PK"):
+        return _zip(path)
+    if head.startswith(b"\x80") and len(head) > 1 and head[1] <= 5:
+        return "a pickle: PyTorch, scikit-learn, or any Python object", (
+            "nninvert never unpickles. " + _TORCH
+        )
+    if head.startswith(b"\x93NUMPY"):
+        return "one NumPy array (.npy)", (
+            "Is it data? A model of weights is an .npz: numpy.savez('m.npz', W1=W1, b1=b1)"
+        )
+    if head[4:8] == b"TFL3":
+        return "a TensorFlow Lite model", "Take the Keras model that it was made from."
+    if _is_safetensors(head):
+        return "a safetensors file, which is not read yet", (
+            "In Python: numpy.savez('m.npz', **safetensors.numpy.load_file"
+            f"({path!r})). Then: nninvert ... m.npz --activations tanh,linear"
+        )
+    if head[:1] == b"\x08" and path.lower().endswith(".onnx"):
+        return "an ONNX model, which is not read yet", (
+            "Take the model that it was exported from, or save its weights: "
+            "numpy.savez('m.npz', **{i.name: onnx.numpy_helper.to_array(i) for i in "
+            "onnx.load('m.onnx').graph.initializer})"
+        )
+    text = head.lstrip()
+    if text.startswith(b"{"):
+        if b"class_name" in head:
+            return "a Keras architecture (JSON) without weights", (
+                "In Keras: m = model_from_json(...); m.load_weights(...); m.save('m.h5')."
+            )
+        return "JSON, but no model", ""
+    if text.startswith(b"//"):
+        return "a text file, perhaps .nnet, which is not read yet", (
+            "Save its matrices: numpy.savez('m.npz', W1=W1, b1=b1)"
+        )
+    if head.isascii() and b"\x00" not in head:
+        return "a text file", f"See what is in it: head {shlex.quote(path)}"
+    return f"a file of another kind, first bytes {head[:8].hex(' ')}", ""
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """An 8-byte header length, then JSON."""
+    if len(head) < 9 or head[8:9] != b"{":
+        return False
+    return 2 <= int.from_bytes(head[:8], "little") <= 100_000_000
+
+
+def _zip(path: str) -> tuple[str, str]:
+    """Archives by the names inside."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError):
+        return "a zip archive that is cut off or damaged", "Copy or download it again."
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if "config.json" in names:
+        return "a .keras archive, which is not read yet", _KERAS.format(path=path)
+    if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
+        return "a PyTorch file, which is not read yet", _TORCH
+    if not names:
+        return "an empty zip archive", "Was it saved to the end?"
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"a zip archive with {shown}", "An .npz holds .npy arrays and nothing else."

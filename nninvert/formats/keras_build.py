@@ -1,0 +1,184 @@
+"""From a Keras architecture and its arrays to built layers, one step for each call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from nninvert.errors import FormatError, NninvertError, ShapeError, UnsupportedLayerError
+from nninvert.formats._arrays import StoredArray
+from nninvert.formats._base import PartialShape
+from nninvert.formats._json import Fields
+from nninvert.formats._steps import Parsed, Step, problem_of
+from nninvert.formats.keras_config import KerasLayer, KerasModel
+from nninvert.formats.keras_flat import Use, flatten
+from nninvert.formats.keras_layers import KERAS_LAYERS, SHAPE_KEEPING, LayerData
+
+_SHORT_TYPES = {
+    "float16": "1e-3",
+    "mixed_float16": "1e-3",
+    "mixed_bfloat16": "1e-2",
+}
+"""Policies that compute in a short type, and how far that is from float64."""
+
+Arrays = Mapping[tuple[int, ...], Sequence[StoredArray] | None]
+"""The arrays of each layer by its key; None where they cannot be told apart."""
+
+
+def parsed_model(
+    model: KerasModel, arrays: Arrays, keras: int, format_name: str, notes: list[str]
+) -> Parsed:
+    """Build every layer that is known.
+
+    Parameters
+    ----------
+    model : KerasModel
+    arrays : Arrays
+    keras : int
+        Major version.
+    format_name : str
+        For people.
+    notes : list of str
+        What the reader found out already; more are added.
+
+    Raises
+    ------
+    FormatError
+        If arrays do not fit their layers.
+    """
+    uses, outputs = flatten(model)
+    inputs = [
+        _inferred(k, shape, uses, arrays) for k, shape in enumerate(model.input_shapes)
+    ]
+    steps: list[Step] = []
+    for use in uses:
+        shape = _incoming(use, steps, inputs)
+        given = arrays.get(use.layer.key, ())
+        step = replace(use.step, arrays=tuple(given or ()), input_shape=shape)
+        steps.append(_built(step, use.layer, given, keras))
+    return Parsed(
+        format=format_name,
+        steps=tuple(steps),
+        outputs=outputs,
+        input_names=tuple(name for name, _, _ in model.inputs),
+        notes=(*notes, *_notes(uses, keras)),
+    )
+
+
+def problem(layer: KerasLayer) -> str:
+    """Why a class is not read at all; "" if it is."""
+    if layer.class_name == "Lambda":
+        return "never run"
+    if layer.custom:
+        return "custom"
+    if layer.class_name not in KERAS_LAYERS:
+        return "not supported"
+    return ""
+
+
+def _incoming(
+    use: Use, steps: Sequence[Step], inputs: Sequence[PartialShape | None]
+) -> PartialShape | None:
+    """The shape that enters a call: from the layer before, else as the file states it."""
+    if len(use.step.sources) != 1:
+        return use.layer.build_shape
+    source = use.step.sources[0]
+    shape = inputs[-1 - source] if source < 0 else steps[source].output_shape
+    return use.layer.build_shape if shape is None else shape
+
+
+def _inferred(
+    number: int, shape: PartialShape | None, uses: Sequence[Use], arrays: Arrays
+) -> PartialShape | None:
+    """The shape of an input that no layer declares: from the first kernel behind it."""
+    if shape is not None and shape != (None,):
+        return shape
+    source = -1 - number
+    while True:
+        readers = [k for k, use in enumerate(uses) if source in use.step.sources]
+        if len(readers) != 1:
+            return shape
+        layer = uses[readers[0]].layer
+        held = arrays.get(layer.key)
+        if layer.class_name in ("Dense", "BatchNormalization") and held:
+            return held[0].shape[:1]
+        if layer.class_name not in SHAPE_KEEPING:
+            return shape
+        source = readers[0]
+
+
+def _built(
+    step: Step, layer: KerasLayer, given: Sequence[StoredArray] | None, keras: int
+) -> Step:
+    """The step with its layers, or with its problem."""
+    if step.problem:
+        return step
+    reason = problem(layer)
+    if reason:
+        return step.failed(reason)
+    if given is None:
+        return step.failed("its weights lie among those of layers that are not supported")
+    known = KERAS_LAYERS[layer.class_name]
+    try:
+        wanted = sum(known.variables(layer.config))
+        if _is_quantised(layer.config):
+            return step.failed("quantised")
+        if wanted != len(given) and wanted:
+            raise _wrong_count(given, wanted)
+        data = LayerData(layer.config, given, step.input_shape, keras)
+        return step.built(known.build(data))
+    except UnsupportedLayerError as error:
+        return step.failed(problem_of(error))
+    except NninvertError as error:
+        raise _as_format_error(error).at(layer=(step.index, step.name)) from error
+
+
+def _as_format_error(error: NninvertError) -> NninvertError:
+    """Shapes that contradict each other inside one file are a damaged file."""
+    if not isinstance(error, ShapeError):
+        return error
+    return FormatError(
+        error.field, got=error.got, expected=error.expected, because=error.because
+    )
+
+
+def _is_quantised(config: Fields) -> bool:
+    policy = config.raw("dtype")
+    return isinstance(policy, dict) and "Quant" in str(policy.get("class_name"))
+
+
+def _wrong_count(given: Sequence[StoredArray], wanted: int) -> FormatError:
+    shown = ", ".join(f"'{array.where}' {array.shape}" for array in given)
+    return FormatError(
+        "weights",
+        got=f"{len(given)} arrays" + (f": {shown}" if shown else ""),
+        expected=str(wanted),
+        because="that is what its configuration asks for",
+        next_step="The architecture and the weights are not of one model.",
+    )
+
+
+def _notes(uses: Sequence[Use], keras: int) -> list[str]:
+    """What a user should know about how the file was understood."""
+    policies = {_policy(use.layer.config) for use in uses}
+    notes = [
+        f"Keras computes this model in {policy.removeprefix('mixed_')}; nninvert "
+        f"evaluates it in float64, so expect differences of about {difference}"
+        for policy, difference in _SHORT_TYPES.items()
+        if policy in policies
+    ]
+    if keras == 1 and any(use.layer.class_name == "BatchNormalization" for use in uses):
+        notes.append(
+            "BatchNormalization: running_std was read as the variance, which it is from "
+            "Keras 1.0.6 on; in older files it is the standard deviation, and the file "
+            "does not tell. Compare with --pairs."
+        )
+    return notes
+
+
+def _policy(config: Fields) -> str:
+    policy = config.raw("dtype")
+    if isinstance(policy, dict):
+        inner = policy.get("config")
+        policy = inner.get("name") if isinstance(inner, dict) else ""
+    return str(policy)

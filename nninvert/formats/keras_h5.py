@@ -1,0 +1,188 @@
+"""Keras HDF5: the whole model (``model.save("m.h5")``) of Keras 1 to 3, or its weights.
+
+A whole model has the architecture as JSON in the root attribute ``model_config`` and the
+arrays in the group ``model_weights``; a file of weights has the content of that group on
+its root.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nninvert import hdf5
+from nninvert.errors import FormatError, NninvertError
+from nninvert.formats._arrays import Hdf5Array
+from nninvert.formats._base import IN_OUT, Reader, ReadOptions, refuse_bare_options
+from nninvert.formats._json import Fields, parse_json
+from nninvert.formats._steps import Parsed
+from nninvert.formats.bare import BareReader
+from nninvert.formats.bare_names import BareWeights, bare_layer
+from nninvert.formats.keras_build import parsed_model
+from nninvert.formats.keras_config import model_from_json
+from nninvert.formats.keras_weights import assign
+
+if TYPE_CHECKING:
+    import h5py
+
+WEIGHTS_GROUP = "model_weights"
+BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
+
+_SUFFIXES = (".h5", ".hdf5", ".keras")
+
+
+class KerasHdf5(Reader):
+    """A whole Keras model."""
+
+    name = "Keras HDF5"
+    suffixes = _SUFFIXES
+    reads = (
+        "whole models of Keras 1, 2, tf.keras and 3, Sequential, functional and nested, "
+        "as model.save('m.h5') writes them"
+    )
+
+    def sniff(self, head: bytes, path: str) -> bool:
+        """HDF5 with the attribute ``model_config``."""
+        if not hdf5.is_hdf5(path):
+            return False
+        with hdf5.open_hdf5(path) as file:
+            return _has(file, "model_config")
+
+    def parse(self, path: str, options: ReadOptions) -> Parsed:
+        """Read architecture and arrays."""
+        refuse_bare_options(path, options)
+        try:
+            with hdf5.open_hdf5(path) as file:
+                return _parse_model(file)
+        except NninvertError as error:
+            raise error.at(file=path) from error
+
+
+class KerasWeights(BareReader):
+    """The weights of a Keras model without its architecture."""
+
+    name = "Keras HDF5 weights"
+    suffixes = _SUFFIXES
+    reads = "weights of Dense layers, as model.save_weights('m.h5') of Keras 1 and 2 writes"
+
+    def sniff(self, head: bytes, path: str) -> bool:
+        """HDF5 with the attribute ``layer_names`` on the root or in ``model_weights``."""
+        if not hdf5.is_hdf5(path):
+            return False
+        with hdf5.open_hdf5(path) as file:
+            return _weights_root(file) is not None
+
+    def collect(self, path: str) -> BareWeights:
+        """The layers in the file's order; kernels of Keras are (in, out)."""
+        with hdf5.open_hdf5(path) as file:
+            root = _weights_root(file)
+            assert root is not None, "sniff looked"
+            keras = _major(_version(file, root))
+            layers = [
+                bare_layer(name, arrays) for name, arrays in _groups(root).items() if arrays
+            ]
+        if not layers:
+            raise FormatError(
+                "layer_names", got="no layer with weights", expected="at least one"
+            )
+        return BareWeights(
+            f"Keras {keras} HDF5 weights",
+            (tuple(layers),),
+            IN_OUT,
+            "Keras stores kernels like that",
+        )
+
+
+def _has(node: h5py.Group, name: str) -> bool:
+    """Whether there is a text attribute of that name, whatever it says."""
+    return hdf5.attribute_text(node, name) is not None
+
+
+def _weights_root(file: h5py.File) -> h5py.Group | None:
+    """The group with the attribute ``layer_names``: the root, or ``model_weights``."""
+    import h5py
+
+    if hdf5.attribute_names(file, "layer_names") is not None:
+        return file["/"]
+    if WEIGHTS_GROUP not in hdf5.members(file):
+        return None
+    group = hdf5.child(file, WEIGHTS_GROUP)
+    if isinstance(group, h5py.Group) and hdf5.attribute_names(group, "layer_names"):
+        return group
+    return None
+
+
+def _version(file: h5py.File, weights: h5py.Group) -> str:
+    """Files without a version are of Keras 1, which wrote none."""
+    return (
+        hdf5.attribute_text(file, "keras_version")
+        or hdf5.attribute_text(weights, "keras_version")
+        or "1"
+    )
+
+
+def _major(version: str) -> int:
+    digits = re.match(r"\d{1,3}", version)
+    if digits is None:
+        raise FormatError(
+            "keras_version", got=repr(version), expected="a version such as 3.8.0"
+        )
+    return int(digits[0])
+
+
+def _parse_model(file: h5py.File) -> Parsed:
+    import h5py
+
+    backend = hdf5.attribute_text(file, "backend")
+    if backend is not None and backend not in BACKENDS:
+        raise FormatError(
+            "attribute 'backend'",
+            got=repr(backend),
+            expected="a backend of Keras: " + ", ".join(BACKENDS),
+            because="another program's model_config is not Keras's",
+        )
+    text = hdf5.attribute_text(file, "model_config")
+    config = Fields(parse_json(text or "", "model_config"))
+    if WEIGHTS_GROUP not in hdf5.members(file):
+        raise FormatError(
+            f"'{WEIGHTS_GROUP}'",
+            got="no such group",
+            expected="the weights of the model",
+            because="the architecture alone is no trained network",
+            next_step="In Keras: model.load_weights(...), then model.save('m.h5').",
+        )
+    weights = hdf5.child(file, WEIGHTS_GROUP)
+    if not isinstance(weights, h5py.Group):
+        raise FormatError(f"'{WEIGHTS_GROUP}'", got="a data set", expected="a group")
+    keras = _major(_version(file, weights))
+    model = model_from_json(config)
+    arrays = assign(model, _groups(weights), keras)
+    return parsed_model(model, arrays, keras, f"Keras {keras} HDF5", [])
+
+
+def _groups(root: h5py.Group) -> dict[str, Sequence[Hdf5Array]]:
+    """The arrays of each layer, in the order of ``layer_names`` and ``weight_names``."""
+    import h5py
+
+    names = hdf5.attribute_names(root, "layer_names")
+    if names is None:
+        raise FormatError(
+            f"'{root.name}' > attribute 'layer_names'",
+            got="nothing",
+            expected="the names of the layers",
+        )
+    found: dict[str, Sequence[Hdf5Array]] = {}
+    for name in names:
+        group = hdf5.child(root, name)
+        if not isinstance(group, h5py.Group):
+            raise FormatError(f"'{group.name}'", got="a data set", expected="a group")
+        if name in found:
+            raise FormatError(
+                f"'{root.name}' > attribute 'layer_names'",
+                got=f"'{name}' twice",
+                expected="different names",
+            )
+        stored = hdf5.attribute_names(group, "weight_names") or []
+        found[name] = [Hdf5Array(hdf5.dataset(group, item)) for item in stored]
+    return found

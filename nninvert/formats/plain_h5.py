@@ -1,0 +1,61 @@
+"""Bare weights in HDF5: data sets such as W1 and b1, or groups of kernel and bias."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nninvert import hdf5
+from nninvert.errors import FormatError
+from nninvert.formats._arrays import Hdf5Array, StoredArray
+from nninvert.formats.bare import BareReader
+from nninvert.formats.bare_names import BareWeights, bare_weights, is_matrix_or_bias
+
+if TYPE_CHECKING:
+    import h5py
+
+MAX_DATASETS = 10_000
+"""So many are looked at; networks of bare weights have far fewer."""
+
+
+class PlainHdf5(BareReader):
+    """Matrices and biases in HDF5, written by any program."""
+
+    name = "HDF5 weights"
+    suffixes = (".h5", ".hdf5")
+    reads = "matrices and biases by name: W1, b1, ... or groups of kernel and bias"
+
+    def sniff(self, head: bytes, path: str) -> bool:
+        """Any HDF5 file: this reader comes last and says what is inside."""
+        return hdf5.is_hdf5(path)
+
+    def collect(self, path: str) -> BareWeights:
+        """Find data sets whose names are those of weights."""
+        with hdf5.open_hdf5(path) as file:
+            _refuse_keras_3_weights(file)
+            arrays: dict[str, StoredArray] = {}
+            left_out: list[str] = []
+            for name in hdf5.datasets(file, MAX_DATASETS):
+                if is_matrix_or_bias(name):
+                    arrays[name] = Hdf5Array(hdf5.dataset(file, name))
+                else:
+                    left_out.append(name)
+            if not arrays:
+                inside = ", ".join(hdf5.tree(file, 8)) or "nothing"
+                raise FormatError(
+                    "",
+                    got=f"HDF5 without a model in it; it holds {inside}",
+                    expected="a Keras model, or weights named W1, b1, ... or kernel, bias",
+                )
+            return bare_weights(arrays, self.name, left_out)
+
+
+def _refuse_keras_3_weights(file: h5py.File) -> None:
+    """Weights of Keras 3 have numbers for names: vars/0, vars/1."""
+    if set(hdf5.members(file)) & {"layers", "_layer_checkpoint_dependencies"}:
+        raise FormatError(
+            "",
+            got="Keras 3 weights (.weights.h5) without the architecture",
+            expected="a whole model",
+            next_step="In Keras: build the model, model.load_weights(...), then "
+            "model.save('m.h5').",
+        )
