@@ -71,7 +71,7 @@ def test_terms_pass_through_the_slope_of_what_follows(rng):
     matrix, bias = rng.standard_normal((3, 3)), rng.standard_normal(3)
     net = network(dense(matrix, bias), "tanh")
     x = rng.standard_normal((4, 3))
-    y, terms = net.forward_with_terms(x)
+    _, terms = net.forward_with_terms(x)
     z = x @ matrix.T + bias
     expected = (np.abs(x) @ np.abs(matrix).T + np.abs(bias)) / np.cosh(z) ** 2
     np.testing.assert_allclose(terms, expected, rtol=1e-10)

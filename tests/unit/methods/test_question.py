@@ -1,0 +1,162 @@
+"""From what a person says to a problem: shapes, bounds, tolerances."""
+
+import numpy as np
+import pytest
+from problems import network
+
+from nninvert.errors import DataError, ShapeError, UsageError
+from nninvert.layers import Reshape
+from nninvert.methods.question import as_rows, ask, make_bounds, percentage
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "rows"),
+    [
+        ((3,), (3,), 1),
+        ((1, 3), (3,), 1),
+        ((5, 3), (3,), 5),
+        ((3, 3), (3,), 3),
+        ((2, 3), (2, 3), 1),
+        ((6,), (2, 3), 1),
+        ((4, 2, 3), (2, 3), 4),
+        ((4, 6), (2, 3), 4),
+        ((5,), (1,), 5),
+        ((1,), (1,), 1),
+        ((5, 1), (1,), 5),
+        ((1, 4), (1, 4), 1),
+        ((1, 1, 4), (1, 4), 1),
+    ],
+)
+def test_readings(given, shape, rows):
+    values = np.arange(np.prod(given), dtype=np.float32).reshape(given)
+    found = as_rows(values, shape, "y")
+    assert found.shape == (rows, int(np.prod(shape)))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.ravel(), values.ravel())
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [((4,), (3,)), ((3, 4), (3,)), ((3, 2), (2, 3)), ((2, 2, 3), (3,)), ((), (3,))],
+)
+def test_what_fits_no_way_is_refused(given, shape):
+    with pytest.raises(ShapeError, match="y: got shape"):
+        as_rows(np.zeros(given), shape, "y")
+
+
+def test_the_reading_can_be_asked_for():
+    assert as_rows(np.zeros((3,)), (3,), "y", single=True).shape == (1, 3)
+    with pytest.raises(ShapeError, match="y"):
+        as_rows(np.zeros((3,)), (3,), "y", single=False)
+    with pytest.raises(ShapeError, match="y"):
+        as_rows(np.zeros((2, 3)), (3,), "y", single=True)
+
+
+def test_no_rows_and_no_numbers_are_refused():
+    with pytest.raises(ShapeError, match="got no rows"):
+        as_rows(np.zeros((0, 3)), (3,), "y")
+    for values in (np.array(["a", "b", "c"]), np.zeros(3, dtype=complex), np.array([True])):
+        with pytest.raises(DataError, match="expected real numbers"):
+            as_rows(values, (3,), "X")
+
+
+@pytest.fixture
+def net():
+    return network(np.ones((2, 3)), "tanh")
+
+
+def test_a_plain_question(net):
+    problem = ask(net, np.array([0.1, 0.2], dtype=np.float32))
+    assert problem.rows == 1
+    assert problem.within is None
+    assert not problem.near_is_given
+    assert problem.bounds.are_open
+    np.testing.assert_array_equal(problem.near, np.zeros((1, 3)))
+
+
+def test_near_for_all_rows_and_for_each(net):
+    y = np.zeros((2, 2))
+    np.testing.assert_array_equal(ask(net, y, near=[1, 2, 3]).near, [[1, 2, 3]] * 2)
+    each = np.arange(6.0).reshape(2, 3)
+    assert ask(net, y, near=each).near_is_given
+    np.testing.assert_array_equal(ask(net, y, near=each).near, each)
+    with pytest.raises(ShapeError, match="near"):
+        ask(net, y, near=[1, 2])
+    with pytest.raises(DataError, match="NaN or infinity"):
+        ask(net, y, near=[1, 2, np.nan])
+
+
+def test_the_default_near_is_moved_into_the_bounds(net):
+    problem = ask(net, np.zeros((1, 2)), lower=[1.0, -1.0, -1.0], upper=2.0)
+    np.testing.assert_array_equal(problem.near, [[1.0, 0.0, 0.0]])
+
+
+def test_bounds_are_broadcast_and_fixed_inputs_join_them():
+    bounds = make_bounds(3, lower=0.0, upper=[1.0, 2.0, np.inf], fix={1: 0.5})
+    np.testing.assert_array_equal(bounds.lower, [0.0, 0.5, 0.0])
+    np.testing.assert_array_equal(bounds.upper, [1.0, 0.5, np.inf])
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"lower": [0, 3, 0], "upper": 2.0}, "input 1: got lower 3 above upper 2"),
+        ({"fix": {3: 0.0}}, "got input 3, expected 0 to 2"),
+        ({"fix": {0: 5.0}, "upper": 1.0}, "--fix > input 0: got 5"),
+        ({"fix": {0: np.nan}}, "--fix > input 0"),
+        ({"lower": [1.0, 2.0]}, "one number, or 3 of them"),
+        ({"upper": np.nan}, "--upper: got NaN"),
+    ],
+)
+def test_impossible_bounds_are_refused(options, match):
+    with pytest.raises(UsageError, match=match):
+        make_bounds(3, **options)
+
+
+def test_fix_does_not_change_what_was_given():
+    lower = np.zeros(3)
+    make_bounds(3, lower=lower, fix={0: 1.0})
+    np.testing.assert_array_equal(lower, 0.0)
+
+
+def test_tolerances_for_all_for_each_and_for_every_row(net):
+    y = np.zeros((3, 2))
+    np.testing.assert_array_equal(ask(net, y, within=0.1).within, np.full((3, 2), 0.1))
+    np.testing.assert_array_equal(ask(net, y, within=[0.1, 0.2]).within, [[0.1, 0.2]] * 3)
+    every = np.arange(1.0, 7.0).reshape(3, 2)
+    np.testing.assert_array_equal(ask(net, y, within=every).within, every)
+
+
+def test_a_percentage_is_of_each_outputs_size(net):
+    np.testing.assert_allclose(ask(net, np.zeros((1, 2)), within="3%").within, 0.03)
+    linear = network(np.ones((2, 3)))
+    y = np.array([[3.0, 0.0], [4.0, 10.0]])
+    typical = np.sqrt([12.5, 50.0])
+    expected = 0.1 * np.maximum(np.abs(y), typical)
+    np.testing.assert_allclose(ask(linear, y, within=" 10 % ").within, expected)
+
+
+@pytest.mark.parametrize("within", [0.0, -1.0, np.nan, np.inf, [0.1, 0.2, 0.3]])
+def test_impossible_tolerances_are_refused(net, within):
+    with pytest.raises(UsageError, match="--within"):
+        ask(net, np.zeros((2, 2)), within=within)
+
+
+@pytest.mark.parametrize("text", ["3", "%", "x%", "-3%", "0%", "nan%", "inf%", ""])
+def test_what_is_no_percentage(text):
+    with pytest.raises(UsageError, match="expected a number, or a percentage"):
+        percentage(text)
+
+
+def test_decimals_are_a_precision(net):
+    y = np.array([[0.25, np.nan]])
+    problem = ask(net, y, decimals=np.array([[0.005, np.nan]]), nan_is_free=True)
+    assert problem.targets.precision.decimal
+    assert problem.targets.precision.half_step[0, 0] == 0.005
+    assert np.isfinite(problem.targets.precision.half_step).all()
+
+
+def test_images_are_flattened_in_row_major_order():
+    net = network(Reshape((2, 3), (3, 2)))
+    y = np.arange(6.0).reshape(3, 2)
+    np.testing.assert_array_equal(ask(net, y).targets.values, [np.arange(6.0)])
