@@ -100,7 +100,8 @@ def _demo_part(demo: str, name: str) -> str:
         k for k, line in enumerate(lines) if line.strip().startswith(first_words[name])
     )
     stop = next(k for k in range(start, len(lines)) if not lines[k].strip())
-    return "\n```\n" + "".join(f"{line.rstrip()}\n" for line in lines[start:stop]) + "```\n\n"
+    drawn = "".join(f"{line.rstrip()}\n" for line in lines[start:stop])
+    return f"\n```\n{drawn}```\n\n"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

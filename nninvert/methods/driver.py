@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nninvert.analysis import reachability, sensitivity
+from nninvert import tolerances
+from nninvert.analysis import sensitivity
 from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Notice
 from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt
 from nninvert.methods.advice import measured_advice
 from nninvert.methods.problem import Bounds, Problem
+from nninvert.methods.proofs import proofs
 from nninvert.methods.selection import select_method
 from nninvert.outcome import Proof, RowStatus, Uniqueness
 from nninvert.result import InversionResult, Plan, PlanStep
@@ -39,6 +41,7 @@ class _Ledger:
     searched: Mask
     method: NDArray[np.object_]
     reason: NDArray[np.object_]
+    departure: NDArray[np.object_]
     unique: Mask
     free_dimensions: NDArray[np.int64]
 
@@ -52,6 +55,7 @@ class _Ledger:
             searched=np.zeros(rows, dtype=np.bool_),
             method=np.full(rows, "", dtype=object),
             reason=np.full(rows, "", dtype=object),
+            departure=np.full(rows, "", dtype=object),
             unique=np.zeros(rows, dtype=np.bool_),
             free_dimensions=np.zeros(rows, dtype=np.int64),
         )
@@ -85,7 +89,7 @@ def invert(
     started = time.monotonic()
     problem.network.require_finite()
     ledger = _Ledger.empty(problem.rows, problem.network.n_in, dtype)
-    steps = []
+    steps: list[PlanStep] = []
     for choice in select_method(problem, method):
         open_rows = np.flatnonzero(choice.rows & ~ledger.solved)
         if not open_rows.size:
@@ -97,8 +101,13 @@ def invert(
         steps.append(PlanStep(name, int(open_rows.size), choice.why))
         problem.context.emit(Notice(f"{name}: {open_rows.size} rows, {choice.why}"))
         part = problem.take(open_rows)
-        start = ledger.x[open_rows].astype(np.float64)
-        attempt = choice.method.attempt(part, start if len(steps) > 1 else None)
+        start = None
+        if len(steps) > 1:
+            start = ledger.x[open_rows].astype(np.float64)
+            known = proofs(part, _judge(part, ledger.x[open_rows]).tolerance)
+            unreachable = np.array([proof is not Proof.NONE for proof in known])
+            part = replace(part, unreachable=unreachable)
+        attempt = choice.method.attempt(part, start)
         _enter(ledger, part, open_rows, attempt, name)
     return _conclude(problem, ledger, Plan(method, tuple(steps)), started)
 
@@ -122,7 +131,11 @@ def _enter(
     texts = np.array(attempt.reason, dtype=object)
     ledger.reason[rows] = np.where(texts == "", ledger.reason[rows], texts)
     if attempt.preimage is not None:
-        ledger.unique[chosen] = attempt.preimage.unique[better]
+        ledger.departure[rows] = texts
+        # Values within the precision of y may have far origins: then it is not known.
+        radius = attempt.preimage.radius.reshape(rows.size, -1)
+        known = (radius < tolerances.UNBOUNDED_RADIUS).all(axis=1)
+        ledger.unique[chosen] = (attempt.preimage.unique & known)[better]
         ledger.free_dimensions[chosen] = attempt.preimage.free_dimensions[better]
     else:
         ledger.unique[chosen] = False
@@ -201,7 +214,10 @@ def _conclude(
     finite = np.isfinite(ledger.x).all(axis=1) & np.isfinite(fitted).all(axis=1)
     ledger.x[~finite] = np.nan
     fitted = np.where(finite[:, None], fitted, np.nan)
-    proof = _prove(problem, ledger, tol, finite)
+    proof = [Proof.NONE] * problem.rows
+    missed = np.flatnonzero(~ledger.solved & finite)
+    for row, found in zip(missed, proofs(problem.take(missed), tol[missed]), strict=True):
+        proof[row] = found
     status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
     _complete_reasons(ledger, proof, status)
     unique, free = _uniqueness(problem, ledger, status)
@@ -224,7 +240,7 @@ def _conclude(
         digits=digits,
         method=tuple(ledger.method),
         reason=tuple(ledger.reason),
-        proof=proof,
+        proof=tuple(proof),
         edge_values=np.count_nonzero(
             on_unattained_end(problem.network, problem.targets.values) & wanted, axis=1
         ),
@@ -237,29 +253,7 @@ def _conclude(
     return replace(result, notes=measured_advice(problem, result))
 
 
-def _prove(
-    problem: Problem, ledger: _Ledger, tol: Float64, finite: Mask
-) -> tuple[Proof, ...]:
-    """Look for proofs that the rows that were not solved cannot be."""
-    proof = [Proof.NONE] * problem.rows
-    rows = np.flatnonzero(~ledger.solved & finite)
-    if not rows.size:
-        return tuple(proof)
-    part = problem.take(rows)
-    radius = np.where(part.targets.wanted, tol[rows], np.inf)
-    reach = reachability.pull_back_boxes(
-        problem.network, part.targets.values, radius, problem.context
-    )
-    missed = reachability.outside_bounds(reach, part.bounds.lower, part.bounds.upper)
-    trusted = reachability.radii_are_trusted(problem.network, problem.context)
-    for position, row in enumerate(rows):
-        proof[row] = reach.proof[position]
-        if proof[row] is Proof.NONE and missed[position] and trusted:
-            proof[row] = Proof.BOUNDS
-    return tuple(proof)
-
-
-def _status(ledger: _Ledger, finite: Mask, proof: tuple[Proof, ...], row: int) -> RowStatus:
+def _status(ledger: _Ledger, finite: Mask, proof: list[Proof], row: int) -> RowStatus:
     if not finite[row]:
         return RowStatus.FAILED
     if ledger.solved[row]:
@@ -270,15 +264,15 @@ def _status(ledger: _Ledger, finite: Mask, proof: tuple[Proof, ...], row: int) -
 
 
 def _complete_reasons(
-    ledger: _Ledger, proof: tuple[Proof, ...], status: tuple[RowStatus, ...]
+    ledger: _Ledger, proof: list[Proof], status: tuple[RowStatus, ...]
 ) -> None:
     """A reason for every row that is not SOLVED; none for those that are."""
     for row, outcome in enumerate(status):
         if outcome is RowStatus.SOLVED:
             ledger.reason[row] = ""
         elif proof[row] is not Proof.NONE:
-            known = ledger.reason[row]
-            ledger.reason[row] = proof[row].meaning + (f": {known}" if known else "")
+            where = ledger.departure[row]
+            ledger.reason[row] = proof[row].meaning + (f": {where}" if where else "")
         elif not ledger.reason[row]:
             ledger.reason[row] = outcome.meaning
 

@@ -52,7 +52,7 @@ class Targets:
     @property
     def rows(self) -> int:
         """How many targets."""
-        return self.values.shape[0]
+        return int(self.values.shape[0])
 
     def take(self, chosen: NDArray[np.generic]) -> Targets:
         """Some of the rows."""
@@ -136,6 +136,9 @@ class Problem:
     near_is_given : bool
         Whether the user said so; otherwise it is the default.
     context : Context
+    unreachable : bool array, shape (rows,), or None
+        Rows that are proved to be out of reach: only the nearest output is wanted, and
+        what leads there quickly. None: nothing is known.
     """
 
     network: Network
@@ -145,6 +148,7 @@ class Problem:
     near: Float64
     near_is_given: bool
     context: Context = field(default_factory=Context)
+    unreachable: Mask | None = None
 
     def __post_init__(self) -> None:
         rows, n_out = self.targets.values.shape
@@ -173,6 +177,7 @@ class Problem:
             targets=self.targets.take(chosen),
             within=None if self.within is None else self.within[chosen],
             near=self.near[chosen],
+            unreachable=None if self.unreachable is None else self.unreachable[chosen],
         )
 
     def tolerance(self, terms: Float64) -> Float64:

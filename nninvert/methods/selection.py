@@ -52,7 +52,7 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
         return (_requested(problem, requested),)
     exact, pinv, lsq = (METHODS[name]() for name in ("exact", "pinv", "lsq"))
     every = np.ones(problem.rows, dtype=np.bool_)
-    partial = ~problem.targets.wanted.all(axis=1)
+    partial = np.asarray(~problem.targets.wanted.all(axis=1))
     lsq_obstacle = lsq.obstacle(problem)
     if problem.within is not None:
         _require(lsq_obstacle, "--within")

@@ -11,6 +11,7 @@ from nninvert.rootfind._band import Band, Float64, Region, SmoothMap
 from nninvert.rootfind._feasible_descent import Descended, descend
 from nninvert.rootfind._feasible_start import (
     Candidate,
+    candidate,
     least_violation,
     nearest_output,
     project,
@@ -125,6 +126,11 @@ class _Search:
     def feasible_start(self, begins: Sequence[Float64]) -> Candidate:
         """A feasible point, or the best point of least squares."""
         arguments = self.smooth, self.band, self.region
+        if self.band.equation.all():
+            for x in begins:
+                found = candidate(self.smooth, self.band, x)
+                if self.band.contains(found.value):
+                    return found
         if not self.band.equation.all():
             for x in begins:
                 found = project(*arguments, x, self.should_stop)
