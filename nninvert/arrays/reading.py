@@ -133,7 +133,7 @@ def _from_stream(stream: BinaryIO, key: str | None, place: Place) -> LoadedArray
             next_step="Save it to a file and name that.",
             file=place.file,
         )
-    whole = io.BufferedReader(_Rejoined(head, stream))
+    whole = io.BufferedReader(Rejoined(head, stream))
     return _decode(whole, head, key, place, None, None)
 
 
@@ -201,7 +201,7 @@ def _loaded(
     return LoadedArray(values, names, half_step, place.file, format)
 
 
-class _Rejoined(io.RawIOBase):
+class Rejoined(io.RawIOBase):
     """A stream with the bytes put back that were looked at."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:

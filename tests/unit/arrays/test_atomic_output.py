@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -125,6 +126,21 @@ def test_a_table_that_fails_half_way(tmp_path):
 def test_a_full_device():
     with pytest.raises(OutputError, match="/dev/full: got a full disk"):
         write_array("/dev/full", np.ones(100_000))
+
+
+def test_a_fifo_whose_reader_goes_away(tmp_path):
+    path = str(tmp_path / "pipe.npy")
+    os.mkfifo(path)
+
+    def look_and_leave():
+        with open(path, "rb") as stream:
+            stream.read(1)
+
+    thread = threading.Thread(target=look_and_leave)
+    thread.start()
+    with pytest.raises(BrokenPipeError):
+        write_array(path, np.ones(1_000_000))
+    thread.join()
 
 
 def test_devices_are_written_directly():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nninvert.arrays import read_array
-from nninvert.arrays.reading import split_source
+from nninvert.arrays.reading import Rejoined, split_source
 from nninvert.errors import FormatError, InputError, UsageError
 
 
@@ -115,6 +115,11 @@ def test_a_failing_stream_is_an_input_error():
 
     with pytest.raises(InputError, match="standard input: got a read error"):
         read_array("-", stdin=Failing())
+
+
+def test_bytes_that_were_looked_at_come_again_in_any_portion():
+    stream = Rejoined(b"abcde", io.BytesIO(b"fgh"))
+    assert [stream.read(2) for _ in range(6)] == [b"ab", b"cd", b"e", b"fg", b"h", b""]
 
 
 @pytest.mark.parametrize("kind", ["npy", "csv", "npz"])
