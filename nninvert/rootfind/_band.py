@@ -141,7 +141,7 @@ class SmoothMap:
     value : callable
         f, from (n,) to (m,).
     jacobian : callable
-        From (n,) to (m, n).
+        From (n,) to (m, n); finite where f is.
     curvature : callable or None
         From x (n,) and weights w (m,) to the Hessian of w^T f at x, shape (n, n),
         symmetric to its own accuracy; None where it is zero or not known.

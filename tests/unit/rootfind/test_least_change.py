@@ -255,12 +255,15 @@ def slsqp(smooth, y, tol, near):
     return x if (np.abs(smooth.value(x) - y) <= tol).all() else None
 
 
-def test_exact_aims_at_the_target_however_wide_the_tolerance():
+@pytest.mark.parametrize("curved", [True, False])
+def test_exact_aims_at_the_target_however_wide_the_tolerance(curved):
     smooth = random_net(1, (6, 12, 3), 1.3)
+    if not curved:
+        smooth = SmoothMap(smooth.value, smooth.jacobian)
     y = smooth.value(np.full(6, 0.4))
     found = least_change(smooth, Band.exact(y, np.full(3, 1e-2)), region(np.zeros(6)))
     assert found.stationary
-    np.testing.assert_allclose(found.value, y, atol=1e-13)
+    np.testing.assert_allclose(found.value, y, atol=1e-14)
 
 
 def test_a_feasible_start_of_another_piece_is_used():
@@ -318,6 +321,24 @@ def test_stopping_keeps_the_best_feasible_point():
             distances.append(found.distance)
     assert distances == sorted(distances, reverse=True)
     assert distances[0] > full.distance * (1.0 + 1e-6)
+
+
+def test_a_stopped_search_for_exact_targets_meets_them_to_rounding():
+    smooth = random_net(3, (10, 20, 20, 4), 2.0)
+    y = smooth.value(np.full(10, 0.5))
+    band, met = Band.exact(y, np.full(4, 1e-2)), 0
+    for count in range(3, 40):
+        answers = iter([False] * count)
+        found = least_change(
+            smooth,
+            band,
+            region(np.zeros(10)),
+            should_stop=lambda a=answers: next(a, True),
+        )
+        if found.feasible:
+            met += 1
+            np.testing.assert_allclose(found.value, y, atol=1e-13)
+    assert met > 5
 
 
 def test_stopped_before_anything_was_found():

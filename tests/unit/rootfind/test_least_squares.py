@@ -134,9 +134,9 @@ def test_gauss_newton_takes_the_last_digits():
 
 
 def test_gauss_newton_lets_bounds_hold_variables_back():
-    # min (x0 + x1 - 1)^2 + (x0 - x1 + 5)^2 over x0 >= 0: x0 stays 0, x1 becomes 3. A
-    # step of both variables, cut at the bound, would end elsewhere.
-    A, b = np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([1.0, -5.0])
+    # min (x0 + x1 - 1)^2 + (x1 - 3)^2 over x0 >= 0: x0 stays 0, and x1 becomes 2. A
+    # step of both variables towards (-2, 3), cut at the bound, would end at (0, 3).
+    A, b = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([1.0, 3.0])
     found = gauss_newton(
         lambda x: A @ x - b,
         lambda x: A,
@@ -144,4 +144,4 @@ def test_gauss_newton_lets_bounds_hold_variables_back():
         np.array([0.0, -10.0]),
         np.array([10.0, 10.0]),
     )
-    np.testing.assert_allclose(found.x, [0.0, 3.0], atol=1e-14)
+    np.testing.assert_allclose(found.x, [0.0, 2.0], atol=1e-14)
