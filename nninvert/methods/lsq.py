@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from nninvert.context import Progress
 from nninvert.layers import LinearLayer
 from nninvert.linalg.map import DiagonalMap
 from nninvert.methods._base import Attempt, Method
+from nninvert.methods.inner_search import inner_start
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
+from nninvert.rootfind._feasible_start import nearest_output
 from nninvert.rootfind.least_change import (
     Band,
     LeastChange,
@@ -36,6 +39,10 @@ SPARE_STARTS = 4
 DIFFERENCE = 1e-5
 """Step of the central differences of gradients, relative to an input's size: truncation
 then leaves ten digits, rounding eleven."""
+
+NEAREST_STEPS = 60
+"""Evaluations for a target that is out of reach: more lower the last digits of a residual
+that stays, and drive x away to do so."""
 
 KINK = 0.01
 """Differences to both sides that differ by more than this part of themselves come from a
@@ -141,7 +148,11 @@ class _RowSearch:
         region = self.region
         near = np.clip(region.near, region.lower, region.upper)
         starts = [] if start is None or not np.isfinite(start).all() else [start]
+        unreachable = self.problem.unreachable
         with np.errstate(all="ignore"):
+            if unreachable is not None and unreachable[self.row]:
+                return self._nearest_output(near)
+            starts += self._inner_starts(near)
             found = self._search(near, starts)
             if found.feasible or self.problem.within is not None:
                 return found
@@ -151,6 +162,41 @@ class _RowSearch:
             if self._band(found.x).contains(found.value):
                 return self._search(found.x, [found.x])
         return found
+
+    def _nearest_output(self, near: Float64) -> LeastChange:
+        """For a target that is proved to be out of reach: a short search from `near`."""
+        steps = count()
+        stop = self.problem.context.should_stop
+
+        def enough() -> bool:
+            return next(steps) > NEAREST_STEPS or stop()
+
+        band = self._band(near)
+        found = nearest_output(self.smooth, band, self.region, near, enough)
+        return LeastChange(
+            x=found.x,
+            value=found.value,
+            feasible=False,
+            stationary=False,
+            decrease=np.nan,
+            distance=float(np.sqrt(self.region.squared_distance(found.x))),
+            stopped=found.stopped,
+        )
+
+    def _inner_starts(self, near: Float64) -> list[Float64]:
+        """Where the equations before the last activation lead, if all outputs count."""
+        if self.problem.within is not None or not self.wanted.all():
+            return []
+        part = self.part
+        found = inner_start(
+            self.network,
+            part.targets.values[0],
+            part.targets.precision.half_step[0],
+            near,
+            part.bounds,
+            part.context,
+        )
+        return [] if found is None else [found]
 
     def _search(self, x: Float64, starts: list[Float64]) -> LeastChange:
         return least_change(
