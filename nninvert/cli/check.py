@@ -84,7 +84,6 @@ def check(
     from nninvert.cli._values import Sources
     from nninvert.cli._wanted import resolve
     from nninvert.context import Context
-    from nninvert.report.commands import Commands
 
     sources = Sources(streams)
     network = open_model(model, reading)
@@ -102,9 +101,28 @@ def check(
             **asked.keywords,
         )
     code = exit_code(report)
-    commands = Commands(model, target or "y.npy", reading.words(), wanted.words())
+    commands = _commands(report, model, target, reading, wanted)
     _show(report, commands, streams, manner, code)
     return code
+
+
+def _commands(
+    report: CheckReport,
+    model: str,
+    target: str | None,
+    reading: Reading,
+    wanted: Wanted,
+) -> Commands:
+    """What the user named, the model read as the pairs showed that it must be."""
+    from nninvert.report.commands import Commands
+
+    found: tuple[str, ...] = ()
+    if report.pairs is not None and report.pairs.reading:
+        found = tuple(shlex.split(report.pairs.reading))
+        reading = replace(reading, activations=None, orientation=None)
+    # Standard input is gone by the time that the next command runs.
+    named = "y.npy" if target in (None, "-") else str(target)
+    return Commands(model, named, (*found, *reading.words()), wanted.words())
 
 
 def _both(
@@ -132,8 +150,6 @@ def _show(
     from nninvert.report.check_text import check_lines, layers_table
     from nninvert.report.json import check_document, encode
 
-    if report.pairs is not None and report.pairs.reading:
-        commands = replace(commands, reading=tuple(shlex.split(report.pairs.reading)))
     if manner.json:
         streams.print([encode(check_document(report, code))])
     elif manner.plain:

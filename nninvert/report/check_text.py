@@ -370,5 +370,5 @@ def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
 
 def _next(report: CheckReport, commands: Commands) -> str:
     within = report.pairs.within if report.pairs is not None else ""
-    more = ("--within", within) if within else ()
+    more = ("--within", within) if within and "--within" not in commands.question else ()
     return commands.invert(*more, "-o", "x.npy")

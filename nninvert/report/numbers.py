@@ -9,8 +9,6 @@ import math
 
 from nninvert.result import Shape
 
-_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-
 
 def count(number: int) -> str:
     """A whole number with thousands separators: 12,480."""
@@ -63,14 +61,6 @@ def percent(fraction: float) -> str:
 def digits(value: float) -> str:
     """Decimal digits, at one decimal: 6.3."""
     return f"{value:.1f}" if math.isfinite(value) else _special(value)
-
-
-def size(number: int) -> str:
-    """Bytes: 70 kB, 0.4 GB."""
-    for unit, factor in _UNITS:
-        if number >= 0.1 * factor:
-            return f"{_significant(number / factor, 2)} {unit}"
-    return plural(number, "byte")
 
 
 def duration(seconds: float) -> str:

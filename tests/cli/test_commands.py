@@ -32,10 +32,12 @@ class TestCheck:
         assert "\nBIJECTIVE onto its image" in done.out
 
     def test_the_last_line_can_be_run(self, tiny):
+        truth = np.load("x.npy")
         last = run("check", "w.npz", *READ).out.splitlines()[-1]
         assert last.startswith("next      nninvert invert w.npz y.npy --activations")
         assert run(*last.split()[2:]).code == 0
-        assert np.allclose(np.load("x.npy"), np.load("x.npy"))
+        assert np.allclose(np.load("x.npy"), truth, atol=1e-9)
+        assert not np.array_equal(np.load("x.npy"), truth)
 
     def test_not_bijective_is_4(self, folder):
         np.savez("wide.npz", W1=np.ones((2, 3)))
@@ -77,6 +79,25 @@ class TestCheck:
         assert "your file was read right" in done.out
         last = done.out.splitlines()[-1]
         assert "--orientation out,in --activations tanh,linear" in last
+
+    def test_pairs_and_parts_of_the_model_are_proposed_together(self, tiny):
+        wrong = ("--activations", "relu,linear", "--until", "1")
+        done = run("check", "w.npz", *wrong, "--pairs", "x.npy", "y.npy")
+        last = done.out.splitlines()[-1]
+        assert last.endswith("--activations tanh,linear --until 1 -o x.npy")
+
+    def test_standard_input_is_not_proposed_again(self, model):
+        done = run("check", "m.h5", "--target", "-", stdin=Path("y.npy").read_bytes())
+        assert done.out.endswith("next      nninvert invert m.h5 y.npy -o x.npy\n")
+
+    def test_options_are_proposed_again(self, model):
+        words = ("--target", "y.npy", "--within", "0.5", "--fix", "x0=0.1")
+        last = run("check", "m.h5", *words).out.splitlines()[-1]
+        assert "y.npy --within 0.5 --fix x0=0.1 -o x.npy" in last
+
+    def test_max_condition(self, model):
+        done = run("check", "m.h5", "--max-condition", "1")
+        assert "above --max-condition 1e0: layers 0 " in done.out
 
     def test_json(self, model):
         done = run("check", "m.h5", "--target", "y.npy", "--inputs", "x.npy", "--json")

@@ -85,14 +85,6 @@ def test_duration(seconds, text):
     assert numbers.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 bytes"), (1, "1 byte"), (70_240, "70 kB"), (400_000_000, "0.4 GB")],
-)
-def test_size(size, text):
-    assert numbers.size(size) == text
-
-
 @given(st.floats(1e-300, 1e300))
 def test_rounded_up_is_never_less_and_at_most_a_tenth_more(value):
     limit = float(numbers.rounded_up(value))

@@ -1,0 +1,127 @@
+"""The screens of ``info``, letter by letter."""
+
+import pytest
+
+from nninvert.formats import Description, LayerDescription
+from nninvert.report.commands import Commands
+from nninvert.report.info_text import info_lines, info_table, known_part, partial_shape
+
+
+def layer(index, name, problem="", inputs=("x",), **changes):
+    parts = {
+        "index": str(index),
+        "name": name,
+        "label": "AttnPool" if problem else "Dense",
+        "input_shape": (64,),
+        "output_shape": None if problem else (64,),
+        "activation": "" if problem else "tanh",
+        "parameters": 0 if problem else 4160,
+        "dtype": "" if problem else "float32",
+        "where": "" if problem else f"/model_weights/{name}/kernel",
+        "inputs": inputs,
+        "problem": problem,
+    }
+    return LayerDescription(**parts | changes)
+
+
+def described(*layers, form="Keras 3 HDF5", notes=()):
+    return Description(form, tuple(layers), ("x",), (layers[-1].name,), notes)
+
+
+KNOWN = described(layer(0, "dense"), layer(1, "dense_1"), notes=("Dropout left out",))
+UNKNOWN = described(
+    layer(0, "dense"), layer(1, "pool", "a custom layer"), layer(2, "fn", "never run")
+)
+
+
+COMMANDS = Commands("m.h5")
+
+
+def screen(found, commands=COMMANDS, width=80, **options):
+    return "\n".join(info_lines(found, commands, width, **options))
+
+
+def test_all_known():
+    assert (
+        screen(KNOWN)
+        == """\
+m.h5   Keras 3 HDF5, float32, 8,320 parameters   64 -> 64
+
+ #  layer    class  shape     activation  parameters  in the file
+ 0  dense    Dense  64 -> 64  tanh             4,160  /model_weights/dense/kernel
+ 1  dense_1  Dense  64 -> 64  tanh             4,160  /model_weights/dense_1/kernel
+
+  note      Dropout left out
+2 layers, all known
+next      nninvert check m.h5"""
+    )
+
+
+def test_unknown_layers():
+    assert (
+        screen(UNKNOWN)
+        == """\
+m.h5   Keras 3 HDF5, float32, 4,160 parameters   64 -> ?
+
+ #  layer  class     shape     activation  parameters  in the file
+ 0  dense  Dense     64 -> 64  tanh             4,160  /model_weights/dense/kernel
+!1  pool   AttnPool  64 -> ?   -                    -  -
+!2  fn     AttnPool  64 -> ?   -                    -  -
+
+1 'pool' and 2 'fn' are not known to nninvert (marked !):
+  1    AttnPool: a custom layer
+  2    AttnPool: never run
+the part that is known can be inverted on its own:
+next      nninvert check m.h5 --until dense"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "part"),
+    [
+        ((layer(0, "a"), layer(1, "b", "?"), layer(2, "c")), ("--until", "a")),
+        ((layer(0, "a", "?"), layer(1, "b")), ("--from", "b")),
+        ((layer(0, "a", "?"),), ()),
+        ((layer(0, "a"), layer(1, "b", "?", inputs=("a", "x"))), ()),
+    ],
+)
+def test_the_part_that_is_left(layers, part):
+    found = described(*layers)
+    assert known_part(found) == part
+    if not part:
+        assert screen(found).endswith("\nnext      nninvert info --layers")
+
+
+def test_bare_weights_need_activations():
+    bare = described(
+        layer(0, "W1", activation=""), layer(1, "W2", activation=""), form="NPZ weights"
+    )
+    assert screen(bare).endswith("nninvert check m.h5 --activations tanh,linear")
+    given = Commands("m.h5", reading=("--activations", "elu"))
+    assert screen(bare, given).endswith("nninvert check m.h5 --activations elu")
+
+
+def test_places_are_shortened_only_when_asked():
+    long = described(layer(0, "dense", where="/model_weights/" + "sub/" * 30 + "kernel"))
+    assert max(map(len, screen(long).splitlines())) > 80
+    shown = screen(long, shorten=True)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "~" in shown
+    assert "kernel" in shown
+
+
+def test_plain_table():
+    header, first, *_ = (line.split("\t") for line in info_table(UNKNOWN))
+    row = dict(zip(header, first, strict=True))
+    assert row["where"] == "/model_weights/dense/kernel"
+    assert row["parameters"] == "4160"
+
+
+def test_open_shapes():
+    assert partial_shape(None) == "?"
+    assert partial_shape((None, 16)) == "?x16"
+    assert partial_shape(()) == "1"
+
+
+def test_no_layers():
+    assert "   no layers" in screen(Description("empty", (), (), (), ()))
