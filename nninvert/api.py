@@ -196,7 +196,8 @@ def check(
         )
         judged, result = judge_targets(problem)
         report = replace(report, target=judged)
-        report = _with_jacobian(report, network, result.x[result.solved], "targets")
+        found = result.x[result.solved].astype(np.float64)
+        report = _with_jacobian(report, network, found, "targets")
     if inputs is not None:
         rows = as_rows(_stored(inputs), network.graph.input_shape, "inputs")
         report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")

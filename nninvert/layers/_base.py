@@ -110,7 +110,7 @@ class Preimage:
     @property
     def unique(self) -> NDArray[np.bool_]:
         """Rows in which x is the only origin: nothing free, no other branch."""
-        return (self.origins == 0.0) & (self.free_dimensions == 0)
+        return np.asarray((self.origins == 0.0) & (self.free_dimensions == 0))
 
     @classmethod
     def of_inside(cls, x: Float64, radius: Float64, kernel: int = 0) -> Preimage:

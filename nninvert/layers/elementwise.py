@@ -19,6 +19,7 @@ from nninvert.layers._base import (
     Weights,
     capped,
 )
+from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Activation, Trend, activation_from_config
 
 _FORWARD_ULPS = 4.0
@@ -121,33 +122,28 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     end - radius is taken, and the entry is free, as all that lies beyond would do as
     well. For a value of 1 - 0 stored in float32, radius 2^-25, that is z = 9.01.
     """
-    rows = y.shape[0]
-    radius = radius + _FORWARD_ULPS * tolerances.EPS64 * np.abs(y)
-    nearest = activation.project(y)
-    distance = np.abs(y - nearest)
     bounded = radius < tolerances.UNBOUNDED_RADIUS
-    out = (bounded & (distance > radius)).reshape(rows, -1)
+    rounding = _FORWARD_ULPS * tolerances.EPS64 * np.abs(y)
+    radius = np.where(bounded, radius + rounding, radius)
+    nearest = activation.project(y)
+    judged = Outside.of(y, nearest, bounded & (np.abs(y - nearest) > radius))
     inner = _step_inside(activation, nearest, radius)
     found = activation.preimage(inner)
     reach = _reach(activation, nearest, found.z, radius)
-    free = (found.flat | (inner != nearest)).reshape(rows, -1)
+    free = flat_rows(found.flat | (inner != nearest))
     own = 4.0 * tolerances.EPS64 * np.abs(found.z)
-    far = np.where(out, distance.reshape(rows, -1), 0.0)
-    worst = far.argmax(axis=1)
     return Preimage(
         x=found.z,
         radius=capped(reach + own),
-        outside=np.count_nonzero(out, axis=1),
-        overshoot=far.max(axis=1, initial=0.0),
-        unit=np.where(out.any(axis=1), worst, -1),
-        value=np.where(
-            out.any(axis=1), y.reshape(rows, -1)[np.arange(rows), worst], np.nan
-        ),
-        place=np.zeros(rows, dtype=np.int64),
-        proved=out.any(axis=1),
+        outside=judged.outside,
+        overshoot=judged.overshoot,
+        unit=judged.unit,
+        value=judged.value,
+        place=np.zeros(y.shape[0], dtype=np.int64),
+        proved=judged.proved,
         free=free if free.any() else None,
         free_dimensions=np.count_nonzero(free, axis=1),
-        origins=np.log2(np.maximum(found.origins, 1)).reshape(rows, -1).sum(axis=1),
+        origins=flat_rows(np.log2(np.maximum(found.origins, 1))).sum(axis=1),
     )
 
 

@@ -94,7 +94,7 @@ class BatchNormalization(DiagonalLayer):
         for name, values in self.parameters.items():
             along_axes(values, self.axes, input_shape, name)
         require_not_negative(self.parameters["variance"])
-        if np.any(self.parameters["variance"] + np.float64(epsilon) <= 0.0):
+        if np.any(self.parameters["variance"].astype(np.float64) + epsilon <= 0.0):
             raise DataError(
                 "epsilon",
                 got=f"{epsilon:g} with a variance of 0",
