@@ -139,3 +139,13 @@ def test_reasons_are_for_people():
     assert reason["tanh"] == ""
     assert "relu is constant on" in reason["relu"]
     assert reason["silu"] == "silu takes some values more than once"
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "elu", "softsign"])
+def test_the_rounding_of_the_activation_itself_is_covered(name):
+    """Computed values known to half a spacing: near an end that is far from enough."""
+    activation = activation_from_text(name)
+    z = np.linspace(-15.0, 15.0, 2001)[:, None]
+    y = activation.forward(z)
+    found = invert_units(activation, y, tolerances.half_spacing(y))
+    assert (np.abs(found.x - z) <= found.radius).all()
