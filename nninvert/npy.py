@@ -90,7 +90,7 @@ def read_header(stream: BinaryIO, *, file: str, field: str = "") -> NpyHeader:
     try:
         text = raw.decode("utf-8" if version == 3 else "latin1")
         entries = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise _damaged("a header that is no Python literal", file, field) from error
     wanted = {"descr", "fortran_order", "shape"}
     if not isinstance(entries, dict) or set(entries) != wanted:

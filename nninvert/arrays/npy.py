@@ -1,36 +1,22 @@
-"""The .npy format, read without seeking and without pickles, and written to pipes.
+"""The .npy format, read and written without seeking, so that it goes through pipes.
 
-``numpy.load`` and ``numpy.lib.format.read_array`` ask a pipe for its position and fail;
-the header functions of ``numpy.lib.format`` are public and need only ``read``.
+``numpy.load`` and ``numpy.lib.format.read_array`` ask a pipe for its position and fail.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from tokenize import TokenError
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 from nninvert.arrays.numeric_types import check_type
 from nninvert.arrays.place import Place
 from nninvert.errors import FormatError, LimitError, MachineError
+from nninvert.npy import NpyHeader, read_header
 
-MAGIC = b"\x93NUMPY"
 CHUNK = 1 << 24  # bytes moved at once: pipes and interrupts stay responsive
 MAP_FROM = 1 << 26  # from here on a file is mapped: nothing is copied without need
-
-# What literal parsing of a hostile header raises, besides numpy's own ValueError.
-_HEADER_ERRORS = (
-    ValueError,
-    TypeError,
-    SyntaxError,
-    KeyError,
-    RecursionError,
-    MemoryError,
-    TokenError,
-)
 
 
 def read_npy(
@@ -53,19 +39,18 @@ def read_npy(
     ------
     FormatError, DataError, LimitError, MachineError
     """
-    shape, fortran_order, dtype, header_bytes = _read_header(stream, place)
+    header = read_header(stream, file=place.file, field=place.inside())
+    shape, dtype = header.shape, header.dtype
+    order: Literal["C", "F"] = "F" if header.fortran_order else "C"
     check_type(dtype, place)
-    claimed = math.prod(shape) * dtype.itemsize
-    if size is not None and size - header_bytes != claimed:
-        raise _wrong_size(place, shape, dtype, claimed, size - header_bytes)
-    if path is not None and claimed >= MAP_FROM and dtype.isnative:
-        return np.memmap(
-            path, dtype, "r", header_bytes, shape, "F" if fortran_order else "C"
-        )
+    if size is not None and size - header.data_offset != header.nbytes:
+        raise _wrong_size(place, header, size - header.data_offset)
+    if path is not None and header.nbytes >= MAP_FROM and dtype.isnative:
+        return np.memmap(path, dtype, "r", header.data_offset, shape, order)
     flat = _allocate(math.prod(shape), dtype, place)
     got = _fill(stream, flat)
-    if got < claimed:
-        raise _wrong_size(place, shape, dtype, claimed, got)
+    if got < header.nbytes:
+        raise _wrong_size(place, header, got)
     if stream.read(1):
         raise FormatError(
             place.inside(),
@@ -73,8 +58,7 @@ def read_npy(
             expected="one array",
             file=place.file,
         )
-    values = flat.reshape(shape, order="F" if fortran_order else "C")
-    return values.astype(dtype.newbyteorder("="), copy=False)
+    return flat.reshape(shape, order=order).astype(dtype.newbyteorder("="), copy=False)
 
 
 def write_npy(stream: BinaryIO, values: np.ndarray) -> None:
@@ -99,69 +83,13 @@ def write_bytes(stream: BinaryIO, content: memoryview) -> None:
         content = content[stream.write(content[:CHUNK]) :]
 
 
-def _read_header(
-    stream: BinaryIO, place: Place
-) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order, type, and the number of bytes before the data."""
-    counted = _Counted(stream)
-    try:
-        major, minor = np.lib.format.read_magic(counted)  # type: ignore[arg-type]
-        if (major, minor) not in ((1, 0), (2, 0), (3, 0)):
-            raise FormatError(
-                place.inside(),
-                got=f"version {major}.{minor} of the npy format",
-                expected="1.0, 2.0 or 3.0",
-                file=place.file,
-            )
-        # Version 3 differs from 2 only in the encoding of the names of record fields,
-        # and records are refused.
-        read = np.lib.format.read_array_header_2_0
-        if major == 1:
-            read = np.lib.format.read_array_header_1_0
-        with warnings.catch_warnings():
-            # Python 2 wrote 3L for 3; numpy reads that, and warns about the time.
-            warnings.simplefilter("ignore", UserWarning)
-            shape, fortran_order, dtype = read(counted)  # type: ignore[arg-type]
-    except _HEADER_ERRORS as error:
-        raise FormatError(
-            place.inside("npy header"),
-            got=f"a damaged header ({error})",
-            expected="descr, fortran_order and shape",
-            next_step="Copy or save the file again.",
-            file=place.file,
-        ) from error
-    if any(n < 0 for n in shape):
-        raise FormatError(
-            place.inside("npy header"),
-            got=f"shape {shape}",
-            expected="sizes of at least 0",
-            file=place.file,
-        )
-    return tuple(int(n) for n in shape), bool(fortran_order), dtype, counted.count
-
-
-class _Counted:
-    """A stream that counts what numpy's header functions read."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.count = 0
-
-    def read(self, size: int) -> bytes:
-        got = self.stream.read(size)
-        self.count += len(got)
-        return got
-
-
-def _wrong_size(
-    place: Place, shape: tuple[int, ...], dtype: np.dtype, claimed: int, got: int
-) -> FormatError:
+def _wrong_size(place: Place, header: NpyHeader, got: int) -> FormatError:
     return FormatError(
         place.inside(),
         got=f"{got:,} bytes of data",
-        expected=f"{claimed:,}",
-        because=f"the header says shape {shape} of {dtype}",
-        next_step="It was cut off: copy or save it again." if got < claimed else "",
+        expected=f"{header.nbytes:,}",
+        because=f"the header says shape {header.shape} of {header.dtype}",
+        next_step="It was cut off: copy or save it again." if got < header.nbytes else "",
         file=place.file,
     )
 

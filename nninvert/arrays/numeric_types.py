@@ -7,21 +7,10 @@ import numpy as np
 from nninvert.arrays.place import Place
 from nninvert.errors import DataError
 
-_NAMES = {
-    "O": "Python objects (a pickle: never loaded)",
-    "U": "text",
-    "S": "text",
-    "c": "complex numbers",
-    "b": "booleans",
-    "M": "dates",
-    "m": "durations",
-    "V": "records or raw bytes",
-}
+_NAMES = {"c": "complex numbers", "b": "booleans"}
 _NEXT = {
-    "O": "Save it with a numeric dtype: numpy.save(file, array.astype(float)).",
     "c": "Save the real and the imaginary part as two outputs.",
     "b": "Save array.astype(float).",
-    "V": "Save the fields as columns of one array.",
 }
 
 

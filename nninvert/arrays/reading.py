@@ -13,7 +13,7 @@ import numpy as np
 
 from nninvert.arrays.dataset import read_hdf5
 from nninvert.arrays.loaded import LoadedArray
-from nninvert.arrays.npy import MAGIC, read_npy
+from nninvert.arrays.npy import read_npy
 from nninvert.arrays.npz import SIGNATURES, read_npz
 from nninvert.arrays.numeric_types import check_type
 from nninvert.arrays.place import Place
@@ -22,6 +22,7 @@ from nninvert.errors import DataError, FormatError, InputError, UsageError
 from nninvert.files import HEAD_BYTES, impostor, status_of, unreadable
 from nninvert.hdf5 import is_hdf5
 from nninvert.hdf5.opening import SIGNATURE
+from nninvert.npy import MAGIC
 
 EXPECTED = ".npy, .npz, HDF5 or a table of numbers (CSV)"
 
@@ -209,9 +210,11 @@ class Rejoined(io.RawIOBase):
         self._rest = rest
 
     def readable(self) -> bool:
+        """Reading is all that it can."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Give the bytes that were put back first."""
         taken = self._head[: len(buffer)] or self._rest.read(len(buffer))
         self._head = self._head[len(taken) :]
         buffer[: len(taken)] = taken

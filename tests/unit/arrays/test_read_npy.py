@@ -6,11 +6,14 @@ import io
 import os
 import threading
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from nninvert.arrays import npy, read_array
+from nninvert import npy
+from nninvert.arrays import npy as arrays_npy
+from nninvert.arrays import read_array
 from nninvert.errors import DataError, FormatError, LimitError, MachineError
 
 
@@ -40,7 +43,8 @@ def piped(content):
     reader, writer = os.pipe()
 
     def feed():
-        with os.fdopen(writer, "wb", buffering=0) as stream:
+        # A reader that has seen enough goes away before the end.
+        with os.fdopen(writer, "wb", buffering=0) as stream, suppress(BrokenPipeError):
             view = memoryview(content)
             half = len(view) // 2
             for part in (view[:half], view[half:]):
@@ -87,7 +91,7 @@ def test_the_content_decides_and_not_the_suffix(save):
 
 
 def test_large_files_are_mapped(save, monkeypatch):
-    monkeypatch.setattr(npy, "MAP_FROM", 1000)
+    monkeypatch.setattr(arrays_npy, "MAP_FROM", 1000)
     for order in "CF":
         values = np.asarray(np.random.default_rng(0).normal(size=(20, 30)), order=order)
         loaded = read_array(save(npy_bytes(values)))
@@ -112,14 +116,14 @@ def test_a_pipe_with_more_after_the_array_is_refused():
 @pytest.mark.parametrize(
     ("values", "match"),
     [
-        (np.array([{}, []], object), r"Python objects \(a pickle: never loaded\)"),
-        (np.array(["a"]), "got text, expected float16, float32, float64 or integers"),
-        (np.array([b"a"]), "got text"),
+        (np.array([{}, []], object), "pickled Python objects.*never does it"),
+        (np.array(["a"]), "got values of type .U1, expected numbers"),
+        (np.array([b"a"]), r"values of type \|S1"),
         (np.ones(2, complex), "got complex numbers.*two outputs"),
         (np.ones(2, bool), "got booleans"),
-        (np.ones(2, [("a", "f4")]), "got records"),
+        (np.ones(2, [("a", "f4")]), "got values of type"),
         (np.ones(2, np.longdouble), "got float(128|96)"),
-        (np.array(["2020-01-01"], "M8[D]"), "got dates"),
+        (np.array(["2020-01-01"], "M8[D]"), "got values of type"),
     ],
 )
 def test_refuses_other_types(save, values, match):
@@ -139,7 +143,7 @@ def test_a_pickle_inside_is_never_run(save, tmp_path):
 
     content = npy_bytes(np.array([Trap()], object))
     for read in (lambda: read_array(save(content)), lambda: piped(content)):
-        with pytest.raises(DataError, match="never loaded"):
+        with pytest.raises(DataError, match="pickled Python objects"):
             read()
     assert not trap.exists()
 
@@ -165,19 +169,19 @@ HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }\n"
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (npy.MAGIC, "npy header: got a damaged header"),
-        (npy.MAGIC + b"\x01\x00", "damaged header"),
-        (npy.MAGIC + b"\x01\x00\xff\xff{", "damaged header"),
-        (npy.MAGIC + b"\x04\x00\x00\x00", "version 4.0 of the npy format"),
-        (raw_npy("import os"), "damaged header"),
-        (raw_npy("{[]: 1}"), "damaged header"),
-        (raw_npy("-" * 9000 + "1"), "damaged header"),
-        (raw_npy("(" * 9000), "damaged header"),
-        (raw_npy("{'descr': '<f8'}"), "damaged header"),
-        (raw_npy(HEADER % "'a',"), "damaged header"),
-        (raw_npy(HEADER.replace("<f8", "<q9") % "2,"), "damaged header"),
-        (raw_npy(HEADER % "-2,"), r"got shape \(-2,\), expected sizes of at least 0"),
-        (raw_npy(" " * 20_000 + HEADER % "2,"), "damaged header"),
+        (npy.MAGIC, r"y: got no \.npy magic number"),
+        (npy.MAGIC + b"\x01\x00", "header that is cut off"),
+        (npy.MAGIC + b"\x01\x00\xff\xff{", "a header of 65,535 bytes"),
+        (npy.MAGIC + b"\x04\x00\x00\x00", r"got \.npy format version 4"),
+        (raw_npy("import os"), "no Python literal"),
+        (raw_npy("{[]: 1}"), "no Python literal"),
+        (raw_npy("-" * 9000 + "1"), "no Python literal"),
+        (raw_npy("(" * 9000), "no Python literal"),
+        (raw_npy("{'descr': '<f8'}"), "without descr, fortran_order, shape"),
+        (raw_npy(HEADER % "'a',"), r"got shape \('a',\)"),
+        (raw_npy(HEADER.replace("<f8", "<q9") % "2,"), "got type '<q9'"),
+        (raw_npy(HEADER % "-2,"), r"got shape \(-2,\)"),
+        (raw_npy(" " * 20_000 + HEADER % "2,"), "a header of 20,0"),
     ],
 )
 def test_damaged_headers(save, content, match):
@@ -185,11 +189,6 @@ def test_damaged_headers(save, content, match):
         read_array(save(content))
     with pytest.raises(FormatError, match=match):
         piped(content)
-
-
-def test_headers_of_python_2_are_read(save):
-    loaded = read_array(save(raw_npy(HEADER % "2L,", bytes(16))))
-    assert loaded.values.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("shape", ["10**18", "1000000000000000000, 1000000000000"])

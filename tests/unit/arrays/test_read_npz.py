@@ -85,7 +85,7 @@ def test_several_arrays_need_a_key(path):
         ([], "zip archive with nothing in it"),
         ([("x.npy", ONES + b"1")], "got 25 bytes of data, expected 24"),
         ([("x.npy", ONES[:-1])], "got 23 bytes of data, expected 24"),
-        ([("x.npy", b"text")], "damaged header"),
+        ([("x.npy", b"text")], r"no \.npy magic number"),
     ],
 )
 def test_refuses_archives_that_savez_does_not_write(path, members, match):
@@ -103,7 +103,7 @@ def test_folders_beside_arrays_are_not_arrays(path):
 
 def test_objects_are_refused(path):
     np.savez(path, x=np.array([{}], object))
-    with pytest.raises(DataError, match="never loaded"):
+    with pytest.raises(DataError, match="pickled Python objects"):
         read_array(path)
 
 
