@@ -15,13 +15,13 @@ from nninvert.methods._base import Attempt, Method
 from nninvert.methods.inner_search import inner_start
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
-from nninvert.rootfind._feasible_start import nearest_output
 from nninvert.rootfind.least_change import (
     Band,
     LeastChange,
     Region,
     SmoothMap,
     least_change,
+    least_misfit,
 )
 
 Float64 = NDArray[np.float64]
@@ -171,16 +171,8 @@ class _RowSearch:
         def enough() -> bool:
             return next(steps) > NEAREST_STEPS or stop()
 
-        band = self._band(near)
-        found = nearest_output(self.smooth, band, self.region, near, enough)
-        return LeastChange(
-            x=found.x,
-            value=found.value,
-            feasible=False,
-            stationary=False,
-            decrease=np.nan,
-            distance=float(np.sqrt(self.region.squared_distance(found.x))),
-            stopped=found.stopped,
+        return least_misfit(
+            self.smooth, self._band(near), self.region, near, should_stop=enough
         )
 
     def _inner_starts(self, near: Float64) -> list[Float64]:

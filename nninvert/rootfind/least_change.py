@@ -18,7 +18,7 @@ from nninvert.rootfind._feasible_start import (
 )
 from nninvert.rootfind.least_squares import gauss_newton, never
 
-__all__ = ["Band", "LeastChange", "Region", "SmoothMap", "least_change"]
+__all__ = ["Band", "LeastChange", "Region", "SmoothMap", "least_change", "least_misfit"]
 
 ShouldStop = Callable[[], bool]
 
@@ -114,6 +114,31 @@ def least_change(
     found = [descend(smooth, band, region, x, should_stop) for x in ready]
     best = min(found, key=lambda one: region.squared_distance(one.x))
     return search.finished(best, stopped=first.stopped or best.stopped)
+
+
+def least_misfit(
+    smooth: SmoothMap,
+    band: Band,
+    region: Region,
+    start: Float64,
+    *,
+    should_stop: ShouldStop = never,
+) -> LeastChange:
+    """Minimise the squares of f - target inside the bounds, from one start.
+
+    For targets that cannot be reached: the result says so (`feasible` is False) unless
+    the search shows otherwise. Parameters as in `least_change`.
+    """
+    found = nearest_output(smooth, band, region, start, should_stop)
+    return LeastChange(
+        x=found.x,
+        value=found.value,
+        feasible=band.contains(found.value),
+        stationary=False,
+        decrease=np.nan,
+        distance=float(np.sqrt(region.squared_distance(found.x))),
+        stopped=found.stopped,
+    )
 
 
 class _Search:
