@@ -69,6 +69,18 @@ def test_text_of_matlab_is_refused(path):
         read_array(path)
 
 
+def test_a_text_that_the_library_would_read_for_ever(path, tmp_path):
+    with h5py.File(path, "w") as file:
+        file["y"] = [1.0]
+        file["y"].attrs["MATLAB_class"] = "double"
+    content = bytearray((tmp_path / "y.h5").read_bytes())
+    first = content.index(b"GCOL") + 16
+    content[first : first + 16] = bytes(16)  # free space of length 0: no step forward
+    (tmp_path / "y.h5").write_bytes(bytes(content))
+    with pytest.raises(FormatError, match="the heap of texts at byte"):
+        read_array(path)
+
+
 def test_large_data_sets_are_mapped(path, monkeypatch):
     monkeypatch.setattr(dataset, "MAP_FROM", 100)
     with h5py.File(path, "w") as file:
