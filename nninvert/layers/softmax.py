@@ -107,6 +107,7 @@ class SoftmaxLayer(Layer):
         own = self.group_size * tolerances.EPS64 * probability
         return self._sum(tolerances.TARGET_ULPS * stored + own)
 
+    @np.errstate(over="ignore")
     def _share(
         self, base: Float64, low: Float64, high: Float64, slack: Float64
     ) -> tuple[Float64, Bool]:

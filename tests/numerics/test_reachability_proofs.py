@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from problems import bottleneck, dense, hidden_gelu, network, random_net, saturated_tanh
+from problems import (
+    bottleneck,
+    conditioned,
+    dense,
+    hidden_gelu,
+    network,
+    random_net,
+    saturated_tanh,
+)
 from strategies import LOSING, ONE_TO_ONE, generators, inputs, nets
 
 from nninvert.analysis.reachability import (
@@ -18,6 +26,8 @@ from nninvert.analysis.reachability import (
     radii_are_trusted,
 )
 from nninvert.context import Context
+from nninvert.layers.prelu import PReLU
+from nninvert.layers.softmax import LogSoftmax, Softmax
 from nninvert.outcome import Proof
 from nninvert.tolerances import Precision
 
@@ -82,6 +92,23 @@ def test_reachable_at_the_rim_of_an_inner_range(rng, steep):
     x = 10.0**steep * rng.standard_normal((8, 4))
     assert_reachable(net, x)
     assert_reachable(net, x, smallest=True)
+
+
+@given(rng=generators(), stored=st.sampled_from(TYPES), depth=st.integers(1, 3))
+@settings(max_examples=60)
+@example(rng=np.random.default_rng(130), stored=np.float64, depth=3)
+def test_reachable_through_softmax_and_prelu(rng, stored, depth):
+    n, parts = int(rng.integers(2, 5)), []
+    for _ in range(depth):
+        scale = 10.0 ** rng.integers(-1, 2)
+        bias = rng.choice([0.0, 1.0, 10.0]) * rng.standard_normal(n)
+        parts.append(dense(scale * conditioned(n, 100.0, rng), bias))
+        slopes = PReLU((n,), rng.choice([-0.5, 0.0, 0.3, 1e-3], size=n))
+        others = [slopes, Softmax((n,), 0), LogSoftmax((n,), 0), "tanh", "gelu"]
+        parts.append(others[rng.integers(len(others))])
+    x = 10.0 ** rng.integers(-2, 3) * rng.standard_normal((3, n))
+    assert_reachable(network(*parts), x, stored)
+    assert_reachable(network(*parts), x, smallest=True)
 
 
 def test_triangular_layer_spreads_errors_to_the_right_units():
