@@ -166,7 +166,7 @@ class Network:
         return "+".join(types) or "float64"
 
     def forward(self, x: Float64) -> Float64:
-        """Evaluate f in float64 by the plain forward pass: (batch, n_in), (batch, n_out)."""
+        """Evaluate f in float64 by the plain forward pass, (batch, n_in) to (., n_out)."""
         shaped = x.reshape(x.shape[0], *self.graph.input_shape)
         return self.graph.forward(shaped).reshape(x.shape[0], -1)
 

@@ -46,13 +46,17 @@ def output_sizes(network: Network, values: Float64) -> Float64:
 
     Half the width of the output's range where that is bounded (1 for tanh, 0.5 for
     sigmoid). Else the larger of |y_i| and the root mean square of that output over all
-    rows: a value that happens to be small is not known better than its neighbours.
+    rows: a value that happens to be small is not known better than its neighbours. An
+    output that is zero in all rows takes the size of the largest one.
     """
     image = output_image(network)
     if image and math.isfinite(image[0].lower) and math.isfinite(image[-1].upper):
         return np.full(values.shape, 0.5 * (image[-1].upper - image[0].lower))
     typical = row_norms(values.T) / math.sqrt(values.shape[0])
-    return np.maximum(np.abs(values), typical)
+    sizes = np.maximum(np.abs(values), typical)
+    # An output that is zero in all rows has no size of its own.
+    largest = float(np.abs(values).max())
+    return np.where(sizes > 0.0, sizes, largest or 1.0)
 
 
 def rounded_percent(share: float) -> str:

@@ -130,6 +130,12 @@ def _enter(
     ledger.searched[rows] |= (name == "lsq") & ~attempt.stopped
     texts = np.array(attempt.reason, dtype=object)
     ledger.reason[rows] = np.where(texts == "", ledger.reason[rows], texts)
+    # What is left to say of a row that is solved is what the solving method says.
+    ledger.reason[chosen] = np.where(
+        judged.solved[better],
+        "" if attempt.preimage else texts[better],
+        ledger.reason[chosen],
+    )
     if attempt.preimage is not None:
         ledger.departure[rows] = texts
         # Values within the precision of y may have far origins: then it is not known.
@@ -266,11 +272,11 @@ def _status(ledger: _Ledger, finite: Mask, proof: list[Proof], row: int) -> RowS
 def _complete_reasons(
     ledger: _Ledger, proof: list[Proof], status: tuple[RowStatus, ...]
 ) -> None:
-    """A reason for every row that is not SOLVED; none for those that are."""
+    """A reason for every row that is not SOLVED."""
     for row, outcome in enumerate(status):
         if outcome is RowStatus.SOLVED:
-            ledger.reason[row] = ""
-        elif proof[row] is not Proof.NONE:
+            continue
+        if proof[row] is not Proof.NONE:
             where = ledger.departure[row]
             ledger.reason[row] = proof[row].meaning + (f": {where}" if where else "")
         elif not ledger.reason[row]:

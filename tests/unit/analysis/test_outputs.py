@@ -57,3 +57,10 @@ def test_sizes_of_unbounded_outputs_are_typical_ones():
     found = output_sizes(network(np.eye(2)), values)
     np.testing.assert_allclose(found[:, 0], [np.sqrt(12.5), 4.0])
     np.testing.assert_allclose(found[:, 1], 1e200)
+
+
+def test_an_output_that_is_always_zero_takes_the_largest_size():
+    net = network(np.eye(2), "relu")
+    sizes = output_sizes(net, np.array([[0.0, 4.0], [0.0, -3.0]]))
+    np.testing.assert_array_equal(sizes[:, 0], [4.0, 4.0])
+    np.testing.assert_array_equal(output_sizes(net, np.zeros((1, 2))), [[1.0, 1.0]])

@@ -306,3 +306,12 @@ def test_the_tolerance_says_where_it_came_from(double):
     written = invert(ask(double, np.ones((1, 2)), decimals=decimals))
     assert "half the last written decimal" in written.tolerance_origin
     np.testing.assert_array_equal(written.tolerance, 0.05)
+
+
+def test_what_a_method_says_of_a_solved_row_is_kept(double, fake):
+    problem = ask(double, np.array([[2.0, 4.0]]))
+    result = invert(problem, method=fake([1.0, 2.0], reason="a nearer x may exist"))
+    assert result.status == (SOLVED,)
+    assert result.reason == ("a nearer x may exist",)
+    pulled = invert(problem, method=fake([1.0, 2.0], reason="left a range", preimage=True))
+    assert pulled.reason == ("",)
