@@ -27,7 +27,13 @@ CASES = [
     ("check camera.h5", ["check", str(SAMPLES / "camera.h5")], NUMERICS),
     (
         "invert camera.h5 camera_y.npy",
-        ["invert", str(SAMPLES / "camera.h5"), str(SAMPLES / "camera_y.npy"), "-o", "x.npy"],
+        [
+            "invert",
+            str(SAMPLES / "camera.h5"),
+            str(SAMPLES / "camera_y.npy"),
+            "-o",
+            "x.npy",
+        ],
         NUMERICS,
     ),
 ]
