@@ -42,7 +42,7 @@ def rounded_up(value: float) -> str:
     if value == 0 or not math.isfinite(value):
         return _special(value)
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    steps = math.ceil(value / unit)
+    steps = math.floor(value / unit)
     while float(f"{steps * unit:.2g}") < value:
         steps += 1
     return f"{steps * unit:.2g}"

@@ -10,6 +10,9 @@ import pytest
 from cli_runner import READ, SAMPLES, run
 
 from nninvert.arrays import read_array
+from nninvert.cli._streams import Streams
+from nninvert.cli.demo import Demo
+from nninvert.errors import MachineError
 from nninvert.report.json import schema
 
 
@@ -429,6 +432,11 @@ class TestDemo:
     def test_a_folder_that_cannot_be_made_is_6(self, folder):
         Path("taken").write_bytes(b"")
         assert run("demo", "--keep", "taken").code == 6
+
+    def test_a_command_that_fails_ends_the_story(self, folder, monkeypatch):
+        told = Demo(Streams(io.BytesIO(), io.StringIO(), io.StringIO()))
+        with pytest.raises(MachineError, match="exit code 3 from: nninvert check none"):
+            told._run("check", "none.h5")
 
     def test_missing_samples_are_6(self, monkeypatch):
         monkeypatch.setattr("nninvert.cli.demo.FILES", ("no-such-file",))
