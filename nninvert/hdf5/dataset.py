@@ -92,6 +92,8 @@ def _check_numbers(found: h5py.Dataset) -> None:
         return
     elif kind == h5py.h5t.FLOAT:
         if size <= 8:
+            with reading(found, ""):
+                _ = found.dtype  # raises where NumPy has no such float
             return
         got = f"floats of {size} bytes"
     raise FormatError(

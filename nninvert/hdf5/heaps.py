@@ -1,8 +1,8 @@
 """A look at an HDF5 file's global heaps, in which texts of varying length are kept.
 
 The HDF5 library (1.14 and 2.0) reads a damaged heap for ever: an object of length 0 makes
-no step forward, and a loop inside the library hears no Ctrl-C. So the heaps are walked
-here before. HDF5 File Format Specification 3.0, section III.E.
+no step forward, one of nearly 2^64 a step back, and a loop inside the library hears no
+Ctrl-C. So the heaps are walked here before. HDF5 File Format Specification 3.0, III.E.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _ends(data: mmap.mmap, start: int) -> bool:
     while place + _OBJECT.size <= stop:
         index, _, _, length = _OBJECT.unpack_from(data, place)
         step = length if index == _FREE_SPACE else _OBJECT.size + (length + 7) // 8 * 8
-        if step < _OBJECT.size:
+        if not _OBJECT.size <= step <= stop - place:
             return False
         place += step
     return True
