@@ -70,7 +70,7 @@ class LayerDescription:
     input_shape, output_shape : tuple of (int or None) or None
         None where neither the file nor the layers before tell.
     activation : str
-        "" where the layer has none.
+        "" where the layer has none, "?" where neither file nor user tells.
     parameters : int
         How many numbers its arrays hold.
     dtype : str

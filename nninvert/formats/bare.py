@@ -114,7 +114,8 @@ def parsed_weights(weights: BareWeights, options: ReadOptions) -> Parsed:
         made: list[Layer] = [dense]
         if text is not None:
             made += activation_from_option(text, dense.output_shape)
-        built.append(replace(step, arrays=layer.arrays).built(made))
+        made_step = replace(step, arrays=layer.arrays).built(made)
+        built.append(made_step if text else replace(made_step, activation="?"))
     return Parsed(
         format=weights.format,
         steps=tuple(built),

@@ -172,6 +172,7 @@ def test_without_activations_the_error_shows_what_to_write(tmp_path, write):
         "activations stand between them. For example: --activations tanh,linear"
     )
     found = formats.describe(path)
+    assert [item.activation for item in found.layers] == ["?", "?"]
     assert [(item.name, item.input_shape, item.output_shape) for item in found.layers] == [
         ("W1", (4,), (5,)),
         ("W2", (5,), (3,)),
