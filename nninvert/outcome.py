@@ -52,7 +52,8 @@ _STATUS = {
     RowStatus.UNREACHABLE: "proved: no input gives this target; x is the nearest found",
     RowStatus.NEAREST: "x is the best local least-squares point found; no proof that "
     "none is better",
-    RowStatus.STOPPED: "steps, time or an interrupt ended the search; x is the best so far",
+    RowStatus.STOPPED: "the search ended early: steps, time, an interrupt, or a method "
+    "that does not search; x is the best so far",
     RowStatus.FAILED: "nothing finite was found; x is NaN",
 }
 
@@ -104,7 +105,7 @@ class Proof(Enum):
 
 _PROOFS = {
     Proof.NONE: "no proof",
-    Proof.OUTPUT_RANGE: "the target lies outside the range of the last activation",
+    Proof.OUTPUT_RANGE: "the target lies outside the range of the last layer",
     Proof.PULL_BACK: "the only way back leaves the range of an inner layer",
     Proof.BOUNDS: "the only input that gives this target lies outside the bounds",
 }

@@ -3,6 +3,9 @@
 import os
 from collections.abc import Iterator
 
+# Small products are what the tests compute: threads would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import hypothesis
 import numpy as np
 import pytest

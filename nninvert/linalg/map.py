@@ -148,8 +148,9 @@ class DiagonalMap(LinearMap):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Kind and a digest of the diagonal."""
-        return ("diagonal", hashlib.sha256(self.diagonal.tobytes()).hexdigest())
+        """Kind, spacing and a digest of the diagonal."""
+        digest = hashlib.sha256(self.diagonal.tobytes()).hexdigest()
+        return ("diagonal", str(self._eps), digest)
 
     @property
     def stored_eps(self) -> float:

@@ -16,9 +16,10 @@ from numpy.typing import DTypeLike, NDArray
 from nninvert import tolerances
 from nninvert.analysis import sensitivity
 from nninvert.analysis.outputs import on_unattained_end
+from nninvert.analysis.uniqueness import near_answers
 from nninvert.context import Notice
 from nninvert.linalg.norms import row_norms
-from nninvert.methods._base import Attempt
+from nninvert.methods._base import Attempt, Method
 from nninvert.methods.advice import measured_advice
 from nninvert.methods.problem import Bounds, Problem
 from nninvert.methods.proofs import proofs
@@ -108,8 +109,34 @@ def invert(
             unreachable = np.array([proof is not Proof.NONE for proof in known])
             part = replace(part, unreachable=unreachable)
         attempt = choice.method.attempt(part, start)
+        if part.within is not None and ledger.x.dtype != np.float64:
+            attempt = _inside_after_cast(choice.method, part, attempt, ledger.x.dtype)
         _enter(ledger, part, open_rows, attempt, name)
     return _conclude(problem, ledger, Plan(method, tuple(steps)), started)
+
+
+def _inside_after_cast(
+    method: Method, problem: Problem, attempt: Attempt, dtype: np.dtype[np.floating]
+) -> Attempt:
+    """Search once more, further inside the tolerance, where the cast left it.
+
+    The nearest x lies on the edge of the tolerance; rounding it moves f(x) by an amount
+    that is seen here, and four times the largest is kept free.
+    """
+    assert problem.within is not None
+    written = _judge(problem, _cast(problem, attempt.x, dtype))
+    exact = _judge(problem, attempt.x)
+    rows = np.flatnonzero(exact.solved & ~written.solved)
+    if not rows.size:
+        return attempt
+    moved = np.abs(written.fitted - exact.fitted)[rows]
+    room = 4.0 * moved.max(axis=1, keepdims=True)
+    part = problem.take(rows)
+    aimed = np.maximum(problem.within[rows] - room, 0.5 * problem.within[rows])
+    again = method.attempt(replace(part, within=aimed), attempt.x[rows])
+    x = attempt.x.copy()
+    x[rows] = again.x
+    return replace(attempt, x=x)
 
 
 def _enter(
@@ -306,20 +333,19 @@ def _uniqueness(
             undecided.append(row)
     if undecided:
         x = ledger.x[undecided].astype(np.float64)
-        ranks = sensitivity.jacobian_ranks(problem.network, x)
-        for row, rank in zip(undecided, ranks, strict=True):
-            if rank == n_in:
-                found[row] = Uniqueness.LOCALLY
-            elif rank >= 0:
-                found[row], free[row] = Uniqueness.NO, n_in - rank
+        near = near_answers(problem.network, x, problem.context)
+        for row, (uniqueness, dimension) in zip(undecided, near, strict=True):
+            found[row], free[row] = uniqueness, dimension
     return tuple(found), free
 
 
 def _movement(problem: Problem, ledger: _Ledger, finite: Mask) -> tuple[Float64, Float64]:
     """Relative movement of x by what y leaves open, and the digits that leaves."""
+    on_edge = on_unattained_end(problem.network, problem.targets.values).any(axis=1)
     moved = np.full(problem.rows, np.nan)
     digits = np.full(problem.rows, np.nan)
-    rows = np.flatnonzero(ledger.solved & finite)
+    # Of a value on an unattained end only an inequality is known: no digits of x.
+    rows = np.flatnonzero(ledger.solved & finite & ~on_edge)
     if rows.size:
         x = ledger.x[rows].astype(np.float64)
         part = problem.take(rows).targets

@@ -153,6 +153,14 @@ def make_bounds(
     """
     low = _per_input(lower, n_in, "--lower", -np.inf)
     high = _per_input(upper, n_in, "--upper", np.inf)
+    for option, hopeless in (("--lower", low == np.inf), ("--upper", high == -np.inf)):
+        if hopeless.any():
+            raise UsageError(
+                option,
+                got=f"{'inf' if option == '--lower' else '-inf'} for input "
+                f"{int(np.flatnonzero(hopeless)[0])}",
+                expected="a bound that leaves room for a number",
+            )
     crossed = np.flatnonzero(low > high)
     if crossed.size:
         i = int(crossed[0])

@@ -315,3 +315,14 @@ def test_what_a_method_says_of_a_solved_row_is_kept(double, fake):
     assert result.reason == ("a nearer x may exist",)
     pulled = invert(problem, method=fake([1.0, 2.0], reason="left a range", preimage=True))
     assert pulled.reason == ("",)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_tolerance_is_kept_by_the_x_that_is_written(dtype, rng):
+    net = random_net(rng, 6, 2, "tanh", 10.0)
+    y = net.forward(rng.standard_normal((5, 6)))
+    problem = ask(net, y, within=0.03)
+    result = invert(problem, dtype=dtype)
+    assert result.x.dtype == dtype
+    assert result.status == (SOLVED,) * 5
+    assert (np.abs(net.forward(result.x.astype(np.float64)) - y) <= 0.03).all()

@@ -160,3 +160,9 @@ def test_images_are_flattened_in_row_major_order():
     net = network(Reshape((2, 3), (3, 2)))
     y = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(ask(net, y).targets.values, [np.arange(6.0)])
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(np.inf, None), (None, -np.inf)])
+def test_bounds_that_leave_no_number_are_refused(lower, upper):
+    with pytest.raises(UsageError, match="leaves room for a number"):
+        make_bounds(2, lower, upper)
