@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING
 
 from nninvert import hdf5
 from nninvert.errors import UsageError
-from nninvert.formats._base import (
-    ORIENTATIONS,
-    Description,
-    LayerDescription,
-    Reader,
-    ReadOptions,
-)
+from nninvert.formats._base import Reader
+from nninvert.formats._description import Description, LayerDescription
+from nninvert.formats._options import ORIENTATIONS, ReadOptions
 from nninvert.formats.from_arrays import from_arrays
 from nninvert.formats.impostors import refusal, refuse_directory
 from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights

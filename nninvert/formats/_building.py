@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from nninvert.errors import FormatError, ShapeError, UnsupportedLayerError, UsageError
-from nninvert.formats._base import ReadOptions
+from nninvert.formats._options import ReadOptions
 from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Step
 from nninvert.layers import Graph, Node
 from nninvert.network import Network, Source

@@ -9,7 +9,7 @@ import numpy as np
 
 from nninvert.errors import ShapeError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats._base import Description, LayerDescription, PartialShape
+from nninvert.formats._description import Description, LayerDescription, PartialShape
 from nninvert.layers import Elementwise, Layer
 
 UNKNOWN_SHAPE = "its input shape is not known"

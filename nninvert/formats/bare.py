@@ -14,8 +14,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from nninvert.errors import FormatError, NninvertError, UsageError
-from nninvert.formats._base import IN_OUT, ORIENTATIONS, OUT_IN, Reader, ReadOptions
+from nninvert.formats._base import Reader
 from nninvert.formats._building import build
+from nninvert.formats._options import IN_OUT, ORIENTATIONS, OUT_IN, ReadOptions
 from nninvert.formats._steps import Parsed, Place, chain
 from nninvert.formats.bare_names import TEXTBOOK, BareLayer, BareWeights
 from nninvert.layers import Dense, Elementwise, Layer, Shape

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats._base import IN_OUT, OUT_IN
+from nninvert.formats._options import IN_OUT, OUT_IN
 from nninvert.linalg.stored import StoredMatrix
 
 MATRIX_WORDS = frozenset({"w", "weight", "weights", "kernel", "kernels"})

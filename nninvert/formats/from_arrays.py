@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.formats._base import IN_OUT, ORIENTATIONS, OUT_IN
+from nninvert.formats._options import IN_OUT, ORIENTATIONS, OUT_IN
 from nninvert.formats.bare import activation_from_option
 from nninvert.layers import Dense, Elementwise, Graph, Layer, Node
 from nninvert.layers.activations import Activation

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nninvert.errors import FormatError, NninvertError, ShapeError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats._base import PartialShape
+from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields
 from nninvert.formats._steps import Parsed, Step, problem_of
 from nninvert.formats.keras_config import KerasLayer, KerasModel

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nninvert.errors import FormatError
-from nninvert.formats._base import PartialShape
+from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields, as_whole
 
 FUNCTIONAL = ("Functional", "Model")

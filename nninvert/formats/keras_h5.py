@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from nninvert import hdf5
 from nninvert.errors import FormatError, NninvertError
 from nninvert.formats._arrays import Hdf5Array
-from nninvert.formats._base import IN_OUT, Reader, ReadOptions, refuse_bare_options
+from nninvert.formats._base import Reader
 from nninvert.formats._json import Fields, parse_json
+from nninvert.formats._options import IN_OUT, ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
 from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_layer

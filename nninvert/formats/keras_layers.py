@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats._base import PartialShape
+from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields, plain
 from nninvert.formats._steps import UNKNOWN_SHAPE
 from nninvert.formats.keras_activations import (

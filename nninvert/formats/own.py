@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, NninvertError, UsageError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats._base import Reader, ReadOptions, refuse_bare_options
+from nninvert.formats._base import Reader
 from nninvert.formats._json import Fields, parse_json
+from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed, Place, Step
 from nninvert.layers import Graph, Node, Weights
 from nninvert.linalg.stored import StoredMatrix
