@@ -37,17 +37,17 @@ PAIRS_SHARE = 0.95
 """A tolerance proposed for measured pairs covers this share of them."""
 
 DOUBTFUL_RCOND = 1e-8
-"""Below this reciprocal condition number (1-norm, LAPACK's estimate) the singular values
-are looked at before the LU factors are believed. The estimate is a few times off at most
-and differs from the 2-norm by at most n, so that 1e-8 leaves room for n = 100,000."""
+"""Below this reciprocal condition number (maximum norm, LAPACK's estimate) the singular
+values are looked at before the LU factors are believed. The estimate is a few times off at
+most and differs from the 2-norm by at most n, so that 1e-8 leaves room for n = 100,000."""
 
 EXPLICIT_INVERSE_SIZE = 1024
 """Up to this size an explicit |A^-1| is formed to spread error radii unit by unit."""
 
 ESTIMATE_MARGIN = 10.0
-"""Error radii take an estimated norm this many times. Block power iteration stays below
-the norm; that four random vectors miss nine tenths of it has no probability to speak of
-(Kuczynski & Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992)."""
+"""Error radii take an estimated norm of an inverse this many times: LAPACK's estimator is
+nearly always right to a factor 3 (Higham, Accuracy and Stability of Numerical Algorithms,
+2nd ed., section 15.3)."""
 
 RADIUS_CAP = 1e150
 """Error radii are cut here, so that products with them, and their squares, stay finite."""

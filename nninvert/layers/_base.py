@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.context import Context
 from nninvert.layers.activations import Interval
-from nninvert.linalg.factor import Factorisation, factorise
+from nninvert.linalg.factor import factorise
+from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.map import LinearMap
 from nninvert.linalg.norms import row_norms
 from nninvert.linalg.stored import StoredMatrix

@@ -9,9 +9,11 @@ from strategies import generators, matrices
 
 from nninvert import tolerances
 from nninvert.context import Context
-from nninvert.linalg.factor import LuFactor, SvdFactor, _lu, select_factorisation
+from nninvert.linalg.factor import select_factorisation
+from nninvert.linalg.lu import LuFactor, factor_lu
 from nninvert.linalg.map import ComposedMap, DenseMap, RepeatedMap
 from nninvert.linalg.stored import ArrayMatrix
+from nninvert.linalg.svd import SvdFactor
 
 EPS = tolerances.EPS64
 
@@ -68,7 +70,7 @@ def test_refinement_serves_each_row_of_a_badly_scaled_system(rng):
     """
     for _ in range(10):
         matrix = 10.0 ** rng.uniform(-6, 6, (10, 1)) * rng.standard_normal((10, 10))
-        factor = _lu(dense_map(matrix))
+        factor = factor_lu(dense_map(matrix))
         b = rng.standard_normal((3, 10)) @ matrix.T
         x = factor.solve(b)
         size = np.abs(x) @ np.abs(matrix).T + np.abs(b)
@@ -90,7 +92,7 @@ def test_lu_and_svd_agree(rng, n, cond):
     matrix = conditioned(n, 10.0**cond, rng)
     b = rng.standard_normal((3, n))
     by_lu, by_svd = (
-        f.solve(b) for f in (_lu(dense_map(matrix)), SvdFactor(dense_map(matrix), ""))
+        f.solve(b) for f in (factor_lu(dense_map(matrix)), SvdFactor(dense_map(matrix), ""))
     )
     size = np.linalg.norm(by_svd)
     assert np.linalg.norm(by_lu - by_svd) <= 20 * n * EPS * 10.0**cond * size

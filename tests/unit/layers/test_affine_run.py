@@ -6,7 +6,8 @@ from problems import dense
 
 from nninvert.context import Context
 from nninvert.layers import AffineRun, Identity, Permute, Rescaling, Reshape
-from nninvert.linalg.factor import LuFactor, factorise
+from nninvert.linalg.factor import factorise
+from nninvert.linalg.lu import LuFactor
 
 
 @pytest.fixture

@@ -8,16 +8,8 @@ from strategies import matrices
 
 from nninvert import tolerances
 from nninvert.context import Context
-from nninvert.linalg.factor import (
-    ChainFactor,
-    DiagonalFactor,
-    LuFactor,
-    PermutationFactor,
-    RepeatedFactor,
-    SvdFactor,
-    factorise,
-    select_factorisation,
-)
+from nninvert.linalg.factor import factorise, select_factorisation
+from nninvert.linalg.lu import LuFactor
 from nninvert.linalg.map import (
     ComposedMap,
     DenseMap,
@@ -27,6 +19,13 @@ from nninvert.linalg.map import (
     RepeatedMap,
 )
 from nninvert.linalg.stored import ArrayMatrix
+from nninvert.linalg.structured import (
+    ChainFactor,
+    DiagonalFactor,
+    PermutationFactor,
+    RepeatedFactor,
+)
+from nninvert.linalg.svd import SvdFactor
 from nninvert.outcome import Kind
 
 
