@@ -45,3 +45,8 @@ def test_who_gives_a_tolerance_knows(net, rng):
     y = net.forward(rng.standard_normal((4, 8))) + 0.02
     problem = ask(net, y, within=1e-9)
     assert invert(problem, method="exact").notes == ()
+
+
+def test_bounds_that_exclude_the_answer_are_no_sign(net, rng):
+    y = net.forward(rng.standard_normal((6, 8)))
+    assert notes(net, y, upper=0.1) == ()
