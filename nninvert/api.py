@@ -19,6 +19,7 @@ from nninvert.analysis import handshake, sensitivity
 from nninvert.analysis.invertibility import check_network
 from nninvert.arrays import LoadedArray
 from nninvert.context import Context
+from nninvert.errors import DataError
 from nninvert.formats import ReadOptions, from_arrays
 from nninvert.methods import driver
 from nninvert.methods.problem import Problem
@@ -73,8 +74,8 @@ def forward(network: Network, x: Values, *, single: bool | None = None) -> Float
     network : Network
     x : array, shape (rows, n_in), (rows, *input_shape) or input_shape
     single : bool or None, default None
-        True: x is one row; False: its first axis counts rows; None: decide, and refuse
-        where both would do.
+        True: x is one row; False: its first axis counts rows; None: decide. Where both
+        would do, they give the same row.
 
     Returns
     -------
@@ -183,6 +184,11 @@ def check(
     Returns
     -------
     CheckReport
+
+    Raises
+    ------
+    ShapeError, DataError
+        If targets, pairs or inputs do not fit the network or are not finite.
     """
     context = context or Context()
     compared = None
@@ -199,7 +205,7 @@ def check(
         found = result.x[result.solved].astype(np.float64)
         report = _with_jacobian(report, network, found, "targets")
     if inputs is not None:
-        rows = as_rows(_stored(inputs), network.graph.input_shape, "inputs")
+        rows = _finite_rows(inputs, network.graph.input_shape, "inputs")
         report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")
     return report
 
@@ -273,12 +279,26 @@ def _stored(values: Values) -> NDArray[np.generic]:
     return values.values if isinstance(values, LoadedArray) else np.asarray(values)
 
 
+def _finite_rows(values: Values, shape: tuple[int, ...], field: str) -> NDArray[np.generic]:
+    """Rows as `as_rows` gives them; NaN and infinity compare with nothing."""
+    rows = as_rows(_stored(values), shape, field)
+    bad = np.argwhere(~np.isfinite(rows.astype(np.float64)))
+    if bad.size:
+        row, column = (int(k) for k in bad[0])
+        raise DataError(
+            f"{field} > row {row} > column {column}",
+            got=f"{rows[row, column]} ({len(bad)} such values in all)",
+            expected="finite numbers",
+        )
+    return rows
+
+
 def _shake_hands(
     network: Network, pairs: tuple[Values, Values]
 ) -> tuple[Network, PairsReport]:
     """Compare, and try other readings of bare weights where the first does not fit."""
-    x = as_rows(_stored(pairs[0]), network.graph.input_shape, "X of --pairs")
-    y = as_rows(_stored(pairs[1]), network.graph.output_shape, "Y of --pairs")
+    x = _finite_rows(pairs[0], network.graph.input_shape, "X of --pairs")
+    y = _finite_rows(pairs[1], network.graph.output_shape, "Y of --pairs")
     report = handshake.compare_pairs(network, x, y)
     if report.same or not network.source.path:
         return network, report
@@ -287,7 +307,7 @@ def _shake_hands(
         for options, made in formats.candidates(network.source.path)
     )
     better = handshake.best_reading(readings, x, y)
-    if better is None or better[1].median >= report.median:
+    if better is None or not handshake.is_better(better[1], report):
         return network, report
     return better
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nninvert.layers import Elementwise, LinearLayer
+from nninvert.layers import Elementwise, LinearLayer, PReLU
+from nninvert.linalg.map import DiagonalMap, IdentityMap, PermutationMap
 from nninvert.network import Network
 from nninvert.result import LayerFinding
 
@@ -45,6 +46,10 @@ def _activations(network: Network) -> list[str]:
             if not activation.one_to_one:
                 other = _REPLACEMENTS.get(activation.name, "a strictly monotone one")
                 places.setdefault((activation.name, other), []).append(node.index)
+        elif isinstance(node.layer, PReLU):
+            if not node.layer.facts.one_to_one:
+                change = ("prelu", "prelu with slopes above 0")
+                places.setdefault(change, []).append(node.index)
         elif node.layer.kind == "softmax":
             places.setdefault(("softmax", "linear (keep the logits)"), []).append(
                 node.index
@@ -75,8 +80,13 @@ def _widths(network: Network, findings: tuple[LayerFinding, ...]) -> list[str]:
 
 def _output_layer(network: Network) -> str:
     """Index of the last layer that can change the number of units."""
-    linear = [s for s in network.segments if isinstance(s.layer, LinearLayer)]
-    return linear[-1].main.index if linear else ""
+    found = ""
+    for node in network.graph.leaves():
+        if isinstance(node.layer, LinearLayer):
+            linear_map = node.layer.linear_part[0]
+            if not isinstance(linear_map, DiagonalMap | IdentityMap | PermutationMap):
+                found = node.index
+    return found
 
 
 def _ranks(findings: tuple[LayerFinding, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from nninvert.context import Context, Progress
 from nninvert.layers import AffineRun, Elementwise, Layer, LinearLayer, Node
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.factor import factorise
+from nninvert.linalg.map import DiagonalMap
 from nninvert.network import Network
 from nninvert.result import ConditionEstimate, LayerFinding
 
@@ -116,7 +117,11 @@ def _unread(layer: LinearLayer) -> str:
     weights = layer.parts if isinstance(layer, AffineRun) else (layer,)
     if len(weights) != 1:
         return ""
-    matrix = np.abs(layer.linear_part[0].dense())
+    linear_map = layer.linear_part[0]
+    if isinstance(linear_map, DiagonalMap):
+        zero = np.flatnonzero(linear_map.diagonal == 0.0)
+        return f"; unit {_listed(zero)} is multiplied by zero" if zero.size else ""
+    matrix = np.abs(linear_map.dense())
     unread = np.flatnonzero(matrix.max(axis=0) == 0.0)
     constant = np.flatnonzero(matrix.max(axis=1) == 0.0)
     text = ""

@@ -24,6 +24,7 @@ UNDECIDED
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,8 @@ from nninvert.analysis.findings import layer_findings, linear_reason, spectrum_o
 from nninvert.analysis.starting_point import default_near
 from nninvert.analysis.witness import find_witness
 from nninvert.context import Context
-from nninvert.layers import Elementwise, LinearLayer, Segment
+from nninvert.layers import Elementwise, LinearLayer, Node, Segment
+from nninvert.layers.activations import Activation, Branch, Trend
 from nninvert.linalg.condition import Spectrum
 from nninvert.network import Network
 from nninvert.outcome import Kind, Verdict
@@ -41,10 +43,14 @@ from nninvert.result import CheckReport, DigitsReport, LayerFinding, ModelSummar
 
 @dataclass(frozen=True)
 class _Piece:
-    """A segment with what its numbers say; `spectrum` is None where not computed."""
+    """A segment with what its numbers say; `spectrum` is None where not computed.
+
+    `culprit` is the layer of a singular run that is to blame, with its own spectrum.
+    """
 
     segment: Segment
     spectrum: Spectrum | None
+    culprit: tuple[Node, Spectrum] | None = None
 
     @property
     def is_linear(self) -> bool:
@@ -81,20 +87,21 @@ class _Piece:
 
     @property
     def continuous(self) -> bool:
-        """No gap in the image: what jumps has one."""
-        image = self.segment.layer.facts.image
-        return image is None or len(image) == 1
+        layer = self.segment.layer
+        return not isinstance(layer, Elementwise) or is_continuous(layer.activation)
 
     @property
     def place(self) -> tuple[str, str]:
-        main = self.segment.main
-        return main.index, main.name
+        node = self.segment.main if self.culprit is None else self.culprit[0]
+        return node.index, node.name
 
     @property
     def reason(self) -> str:
-        layer = self.segment.layer
+        layer, spectrum = self.segment.layer, self.spectrum
+        if self.culprit is not None:
+            layer, spectrum = self.culprit[0].layer, self.culprit[1]
         if isinstance(layer, LinearLayer):
-            return linear_reason(layer, self.spectrum)
+            return linear_reason(layer, spectrum)
         return layer.facts.reason
 
 
@@ -132,15 +139,7 @@ def check_network(
     if not quick:
         network.require_finite()
     findings = layer_findings(network, context, quick=quick)
-    pieces = [
-        _Piece(
-            segment,
-            spectrum_of(segment.layer, context)
-            if isinstance(segment.layer, LinearLayer) and not quick
-            else None,
-        )
-        for segment in network.segments
-    ]
+    pieces = [_piece(segment, context, quick) for segment in network.segments]
     decision = _decide(network, pieces, context, quick)
     return CheckReport(
         model=summary(network),
@@ -156,6 +155,26 @@ def check_network(
         max_condition=max_condition,
         quick=quick,
     )
+
+
+def _piece(segment: Segment, context: Context, quick: bool) -> _Piece:
+    layer = segment.layer
+    if quick or not isinstance(layer, LinearLayer):
+        return _Piece(segment, None)
+    found = spectrum_of(layer, context)
+    if found.full_rank or len(segment.nodes) == 1:
+        return _Piece(segment, found)
+    return _Piece(segment, found, _culprit(segment, min(found.shape), context))
+
+
+def _culprit(segment: Segment, full: int, context: Context) -> tuple[Node, Spectrum] | None:
+    """The first layer of a run through which fewer than `full` dimensions pass."""
+    for node in segment.nodes:
+        if isinstance(node.layer, LinearLayer):
+            own = spectrum_of(node.layer, context)
+            if not own.full_rank or min(own.shape) < full:
+                return node, own
+    return None
 
 
 def summary(network: Network) -> ModelSummary:
@@ -205,7 +224,9 @@ def _decide(
 def _one_to_one(network: Network, pieces: list[_Piece], quick: bool) -> _Decision:
     unknown = next((piece for piece in pieces if piece.one_to_one is None), None)
     if unknown is not None:
-        shapes = "square layers and one-to-one activations"
+        square = all(piece.sizes[0] == piece.sizes[1] for piece in pieces)
+        widths = "square layers" if square else "layers that never narrow"
+        shapes = f"{widths} and one-to-one activations"
         sentence = f"{shapes}; ranks were not computed" if quick else f"{_about(unknown)}"
         return _Decision(Verdict.UNDECIDED, None if quick else unknown.place, sentence)
     taller = next((piece for piece in pieces if piece.sizes[0] > piece.sizes[1]), None)
@@ -240,6 +261,18 @@ def _open_before(pieces: list[_Piece], wanted: _Piece) -> bool:
     return False
 
 
+def is_continuous(activation: Activation) -> bool:
+    """Whether its branches join without a jump."""
+    ends = [_ends(branch) for branch in activation.branches]
+    return all(left[1] == right[0] for left, right in pairwise(ends))
+
+
+def _ends(branch: Branch) -> tuple[float, float]:
+    """The limits at the left and the right end of a branch."""
+    low, high = branch.image.lower, branch.image.upper
+    return (high, low) if branch.trend is Trend.DECREASING else (low, high)
+
+
 def _witness(network: Network, context: Context) -> Witness | None:
     return find_witness(network, default_near(network), context)
 
@@ -261,8 +294,10 @@ def _image(pieces: list[_Piece], network: Network, verdict: Verdict) -> str:
     box = _box(pieces, network.n_out)
     if verdict is Verdict.SURJECTIVE:
         return box
-    if verdict is not Verdict.BIJECTIVE:
+    if verdict in (Verdict.INJECTIVE, Verdict.SINGULAR):
         return f"a part of {box}"
+    if verdict is not Verdict.BIJECTIVE:
+        return f"{box} or a part of it"
     hidden = [p for p in pieces[:-1] if not p.is_linear and not p.segment.layer.facts.onto]
     if not hidden:
         return box
@@ -285,8 +320,10 @@ def _box(pieces: list[_Piece], n: int) -> str:
         return f"R^{n}"
     if image is None:
         return f"the values of {pieces[-1].segment.layer.kind}"
+    if image[0].is_everything:
+        return f"R^{n}"
     text = " or ".join(str(interval) for interval in image)
-    return f"R^{n}" if image[0].is_everything else f"{text}^{n}"
+    return f"{text}^{n}" if len(image) == 1 else f"({text})^{n}"
 
 
 def _digits(pieces: list[_Piece]) -> DigitsReport:

@@ -101,12 +101,17 @@ def jacobian_ranks(network: Network, x: Float64) -> NDArray[np.int64]:
 def jacobian_digits(network: Network, x: Float64) -> Float64:
     """log10 of the 2-norm condition number of the Jacobian at each row.
 
-    inf where it is singular, NaN where the decomposition is not cheap.
+    inf where it is singular, NaN where the decomposition is not cheap or the Jacobian
+    overflows.
     """
     if not dense_is_cheap(network):
         return np.full(x.shape[0], np.nan)
-    found = np.empty(x.shape[0])
-    for row, jacobian in enumerate(jacobians(network, x)):
+    found = np.full(x.shape[0], np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        every = jacobians(network, x)
+    for row, jacobian in enumerate(every):
+        if not np.isfinite(jacobian).all():
+            continue
         values = np.linalg.svd(jacobian, compute_uv=False)
         singular = values[-1] <= tolerances.singular_threshold(
             jacobian.shape, float(values[0])

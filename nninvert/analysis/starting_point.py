@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.layers import LinearLayer
-from nninvert.linalg.map import DiagonalMap
+from nninvert.linalg.map import DiagonalMap, LinearMap
 from nninvert.network import Network
 
 Float64 = NDArray[np.float64]
@@ -18,6 +18,7 @@ def default_near(network: Network) -> Float64:
     Networks that begin with Normalization or BatchNormalization carry the mean of their
     training inputs there.
     """
+    before: list[LinearMap] = []
     for node in network.graph.leaves():
         if not isinstance(node.layer, LinearLayer):
             break
@@ -26,7 +27,11 @@ def default_near(network: Network) -> Float64:
             scale = linear_map.diagonal
             centre = np.zeros(network.n_in)
             np.divide(-bias, scale, out=centre, where=scale != 0.0)
+            # What stands before only reorders: its transpose is its inverse.
+            for rearrangement in reversed(before):
+                centre = rearrangement.adjoint(centre)
             return centre
         if node.layer.weights():
             break
+        before.append(linear_map)
     return np.zeros(network.n_in)

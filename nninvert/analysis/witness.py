@@ -1,11 +1,13 @@
 """Two inputs with one output: the proof that a network is not one-to-one.
 
 A structural argument says "it loses something"; a witness shows it, and can be checked by
-anybody who can run the network twice.
+anybody who can run the network twice. Where outputs saturate, rounding makes them equal
+although no layer loses anything: such a pair is no witness, see `is_lost_on_the_way`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -14,9 +16,12 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.analysis.sensitivity import dense_is_cheap
 from nninvert.context import Context
-from nninvert.layers import Elementwise, Graph
+from nninvert.layers import Elementwise, Graph, Layer, LinearLayer, PReLU
 from nninvert.layers.activations import Activation, Trend
-from nninvert.network import Network
+from nninvert.layers.activations.leaky_relu import LeakyReLU
+from nninvert.layers.softmax import SoftmaxLayer
+from nninvert.linalg.factor import factorise
+from nninvert.network import FlatLinearization, Network
 from nninvert.result import Witness
 
 Float64 = NDArray[np.float64]
@@ -26,6 +31,10 @@ _STEPS = (1.0, 0.1, 0.01)
 _CORRECTIONS = 8
 _AGREEMENT = 64.0
 _APART = 0.5
+
+_SAME = 1e-8
+"""What remains of a difference that a layer takes away: the corrections of x2 leave 64
+spacings of y, which the later layers' inverses may make a million times larger."""
 
 
 def find_witness(network: Network, near: Float64, context: Context) -> Witness | None:
@@ -43,7 +52,8 @@ def find_witness(network: Network, near: Float64, context: Context) -> Witness |
     Witness or None
         None where nothing was found, which proves nothing.
     """
-    return along_kernel(network, near, context) or by_branches(network, near, context)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return along_kernel(network, near, context) or by_branches(network, near, context)
 
 
 def along_kernel(network: Network, near: Float64, context: Context) -> Witness | None:
@@ -58,12 +68,14 @@ def along_kernel(network: Network, near: Float64, context: Context) -> Witness |
         return None
     rng = np.random.default_rng(context.seed)
     for _ in range(_TRIES):
+        if context.should_stop():
+            break
         x1 = near + rng.standard_normal(network.n_in)
-        direction = _lost_direction(network, x1)
+        direction = _lost_direction(network, x1, rng)
         if direction is None:
             continue
         for step in _STEPS:
-            found = _close(network, x1, x1 + step * direction)
+            found = _close(network, x1, x1 + step * direction, context)
             if found is not None and found.distance > 0.5 * step:
                 return found
     return None
@@ -76,11 +88,29 @@ def by_branches(network: Network, near: Float64, context: Context) -> Witness | 
     f(x2) is compared with f(x1) by the plain forward pass.
     """
     for position, segment in enumerate(network.segments):
-        layer = segment.layer
-        if layer.facts.one_to_one is False:
-            pair = two_origins(layer.activation) if isinstance(layer, Elementwise) else None
-            return pair and _pulled_back(network, position, pair, near, context)
+        if segment.layer.facts.one_to_one is False:
+            return _pulled_back(network, position, near, context)
     return None
+
+
+def _doubled_units(layer: Layer) -> Iterator[tuple[int, tuple[float, float]]]:
+    """Some units of an activation, each with two numbers that it maps to one."""
+    if isinstance(layer, Elementwise):
+        pair = two_origins(layer.activation)
+        if pair is not None:
+            for unit in range(min(int(np.prod(layer.input_shape)), _TRIES)):
+                yield unit, pair
+    elif isinstance(layer, PReLU):
+        slopes = _slopes(layer)
+        for unit in np.flatnonzero(slopes <= 0.0)[:_TRIES]:
+            pair = two_origins(LeakyReLU(float(slopes[unit])))
+            if pair is not None:
+                yield int(unit), pair
+
+
+def _slopes(layer: PReLU) -> Float64:
+    """One for each unit, flat."""
+    return np.broadcast_to(layer.alpha, layer.input_shape).astype(np.float64).ravel()
 
 
 def two_origins(activation: Activation) -> tuple[float, float] | None:
@@ -109,17 +139,15 @@ def two_origins(activation: Activation) -> tuple[float, float] | None:
 
 
 def _pulled_back(
-    network: Network,
-    position: int,
-    pair: tuple[float, float],
-    near: Float64,
-    context: Context,
+    network: Network, position: int, near: Float64, context: Context
 ) -> Witness | None:
     nodes = [node for segment in network.segments[:position] for node in segment.nodes]
     before = Graph(network.graph.input_shape, nodes)
     shape = network.graph.input_shape
     z = before.forward(near.reshape(1, *shape)).reshape(-1)
-    for unit in range(min(z.size, _TRIES)):
+    for unit, pair in _doubled_units(network.segments[position].layer):
+        if context.should_stop():
+            break
         both = np.stack([z, z])
         both[:, unit] = pair
         both = both.reshape(2, *before.output_shape)
@@ -127,25 +155,37 @@ def _pulled_back(
         if found.outside.any():
             continue
         x1, x2 = found.x.reshape(2, -1)
-        witness = _close(network, x1, x2)
+        witness = _close(network, x1, x2, context)
         if witness is not None and witness.distance > _APART * np.linalg.norm(x2 - x1):
             return witness
     return None
 
 
-def _lost_direction(network: Network, x: Float64) -> Float64 | None:
-    """A unit vector that J maps to zero; None where J has full column rank."""
+def _lost_direction(
+    network: Network, x: Float64, rng: np.random.Generator
+) -> Float64 | None:
+    """A unit vector that J maps to zero; None where J has full column rank.
+
+    A random vector less its part in the row space: a basis of the kernel itself would be
+    an n by n matrix, too large where few outputs depend on many inputs.
+    """
     jacobian = network.linearize(x[None, :]).dense()[0]
-    _, values, basis = np.linalg.svd(jacobian)
-    if values.size == network.n_in:
-        zero = tolerances.singular_threshold(jacobian.shape, float(values[0]))
-        if values[-1] > zero:
-            return None
-    return np.asarray(basis[-1])
+    if not np.isfinite(jacobian).all():
+        return None
+    _, values, basis = np.linalg.svd(jacobian, full_matrices=False)
+    zero = tolerances.singular_threshold(jacobian.shape, float(values[0]))
+    kept = basis[values > zero]
+    if kept.shape[0] == network.n_in:
+        return None
+    direction = rng.standard_normal(network.n_in)
+    # Twice: the first time leaves a rest of the size of the rounding of the long vector.
+    for _ in range(2):
+        direction = direction - (kept @ direction) @ kept
+    return np.asarray(direction / np.linalg.norm(direction))
 
 
-def _close(network: Network, x1: Float64, x2: Float64) -> Witness | None:
-    """Correct x2 until f(x2) = f(x1) to rounding."""
+def _close(network: Network, x1: Float64, x2: Float64, context: Context) -> Witness | None:
+    """Correct x2 until f(x2) = f(x1) to rounding; None where that is saturation."""
     y1, terms = network.forward_with_terms(x1[None, :])
     rounding = _AGREEMENT * tolerances.EPS64 * np.maximum(np.abs(y1), terms)
     for _ in range(_CORRECTIONS):
@@ -154,11 +194,84 @@ def _close(network: Network, x1: Float64, x2: Float64) -> Witness | None:
         if not np.isfinite(difference).all():
             return None
         if (np.abs(difference) <= rounding).all():
+            if not is_lost_on_the_way(network, x1, x2, context):
+                return None
             return Witness(
                 x1,
                 x2,
                 float(np.linalg.norm(x2 - x1)),
                 float(np.linalg.norm(difference)),
             )
-        x2 = x2 - np.linalg.lstsq(near.dense()[0], difference[0], rcond=None)[0]
+        step = _correction(network, near, difference, context)
+        if step is None:
+            return None
+        x2 = x2 - step
     return None
+
+
+def _correction(
+    network: Network, near: FlatLinearization, difference: Float64, context: Context
+) -> Float64 | None:
+    """The Newton step of minimum norm; layer by layer where J is too large for that."""
+    if not dense_is_cheap(network):
+        return np.asarray(near.solve(difference, context)[0])
+    jacobian = near.dense()[0]
+    if not np.isfinite(jacobian).all():
+        return None
+    return np.asarray(np.linalg.lstsq(jacobian, difference[0], rcond=None)[0])
+
+
+def is_lost_on_the_way(
+    network: Network, x1: Float64, x2: Float64, context: Context
+) -> bool:
+    """Whether some layer maps what is left of the difference of x1 and x2 to zero.
+
+    Equal outputs alone do not tell: tanh(30) and tanh(40) are both 1 in float64. The
+    difference counts as lost only where the mathematical layer loses it: in the kernel of
+    a matrix, on a flat part of an activation, on two of its branches, or as a constant
+    before a softmax.
+    """
+    shape = network.graph.input_shape
+    values = np.stack([x1, x2]).reshape(2, *shape)
+    for segment in network.segments:
+        if _loses_difference(segment.layer, values, context):
+            return True
+        values = segment.layer.forward(values)
+    return False
+
+
+def _loses_difference(layer: Layer, values: Float64, context: Context) -> bool:
+    change = values[1] - values[0]
+    size = _largest(change)
+    if size == 0.0:  # Rounded away before: no later layer is to blame.
+        return False
+    if isinstance(layer, LinearLayer):
+        linear_map, flat = layer.linear_part[0], change.reshape(-1)
+        rest = _largest(linear_map.apply(flat))
+        lost = factorise(linear_map, context).nullity > 0
+        return lost and rest <= _SAME * _largest(linear_map.magnitude(flat))
+    if isinstance(layer, SoftmaxLayer):
+        rest = _largest(change - change.mean(axis=layer.axis, keepdims=True))
+        return rest <= _SAME * size
+    y1, y2 = layer.forward(values)
+    lossless = (np.abs(change) > _SAME * size) & _on_one_monotone_branch(layer, values)
+    return _largest(y2 - y1) <= _SAME * (size + _largest(y1)) and not lossless.any()
+
+
+def _largest(array: Float64) -> float:
+    """The maximum norm, which does not underflow."""
+    return float(np.abs(array).max())
+
+
+def _on_one_monotone_branch(layer: Layer, values: Float64) -> NDArray[np.bool_]:
+    """Units whose two values lie on one branch that is strictly monotone."""
+    found = np.zeros(layer.input_shape, dtype=np.bool_)
+    if isinstance(layer, PReLU):
+        flat = _slopes(layer).reshape(layer.input_shape) == 0.0
+        left = values < 0.0
+        return np.asarray((left[0] == left[1]) & ~(left[0] & flat))
+    if isinstance(layer, Elementwise):
+        for branch in layer.activation.branches:
+            if branch.trend is not Trend.CONSTANT:
+                found |= branch.domain.contains(values).all(axis=0)
+    return found

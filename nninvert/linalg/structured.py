@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -127,8 +129,12 @@ class ChainFactor(Factorisation):
         return x
 
     def spectrum(self) -> Spectrum:
-        """That of the product: by SVD where cheap, else estimated."""
-        return square_spectrum(self._map, self)
+        """That of the product: by SVD where cheap, else estimated.
+
+        Its rank is full, whatever the quotient of its singular values: each part is
+        nonsingular, and scales that differ by any factor may be among them.
+        """
+        return replace(square_spectrum(self._map, self), rank=self.rank)
 
     def spread(self, radius: Float64) -> Float64:
         """Spread from the last part to the first."""
