@@ -10,6 +10,7 @@ The object carries the parts, so that ``--json`` prints the same facts as data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar, Self
 
@@ -56,6 +57,11 @@ def printable(text: object, limit: int = 200) -> str:
     """
     escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
     return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
+
+
+def shortlist(names: Sequence[str], limit: int = 8) -> str:
+    """The first `limit` names, and dots if there are more."""
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
 
 
 class NninvertError(Exception):

@@ -1,8 +1,8 @@
-"""The header of a .npy array: read as data, never as Python objects.
+"""A .npy array: read as data, never as Python objects, and without seeking.
 
 Layout: NumPy Enhancement Proposal 1 and ``numpy/lib/format.py`` (format versions 1.0 to
 3.0): magic, version, header length, a Python literal with ``descr``, ``fortran_order``
-and ``shape``, then the values.
+and ``shape``, then the values. NumPy's own reader asks a pipe for its position and fails.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.errors import DataError, FormatError
+from nninvert.errors import DataError, FormatError, LimitError, MachineError
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000
 """Bytes of a header that are looked at; NumPy's own limit."""
+
+CHUNK = 1 << 24
+"""Bytes moved at once: pipes and interrupts stay responsive."""
 
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 
@@ -37,26 +40,96 @@ class NpyHeader:
         Whether the first index runs fastest.
     data_offset : int
         Bytes from the magic to the first value.
+    file, field : str
+        For messages: the file, and the array's name in it.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
     fortran_order: bool
     data_offset: int
+    file: str
+    field: str
 
     @property
     def nbytes(self) -> int:
         """Bytes of all values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def array(self, data: bytes | NDArray[np.uint8]) -> NDArray[np.generic]:
-        """Give the values, which follow the header, their shape; native byte order."""
-        flat: NDArray[np.generic] = np.frombuffer(data, dtype=self.dtype)
-        if self.fortran_order:
-            values = flat.reshape(self.shape[::-1]).T
-        else:
-            values = flat.reshape(self.shape)
+    @property
+    def _order(self) -> Literal["C", "F"]:
+        return "F" if self.fortran_order else "C"
+
+    def check_size(self, nbytes: int) -> None:
+        """Refuse another number of bytes of data than the header claims.
+
+        Raises
+        ------
+        FormatError
+        """
+        if nbytes == self.nbytes:
+            return
+        cut_off = nbytes < self.nbytes
+        raise FormatError(
+            self.field,
+            got=f"{nbytes:,} bytes of data",
+            expected=f"{self.nbytes:,}",
+            because=f"the header says shape {self.shape} of {self.dtype}",
+            next_step="It was cut off: copy or save it again." if cut_off else "",
+            file=self.file,
+        )
+
+    def read(self, stream: BinaryIO) -> NDArray[np.generic]:
+        """Read the values, after which nothing may follow; native byte order.
+
+        Parameters
+        ----------
+        stream : binary file object
+            At the first value; only ``read`` and ``readinto`` are used.
+
+        Raises
+        ------
+        FormatError
+            If there are fewer or more.
+        LimitError, MachineError
+            If they fit into no memory, or not into this one.
+        """
+        flat = self._allocate()
+        self.check_size(_fill(stream, flat))
+        if stream.read(1):
+            raise FormatError(
+                self.field,
+                got=f"more data after the array of shape {self.shape}",
+                expected="one array",
+                file=self.file,
+            )
+        values = flat.reshape(self.shape, order=self._order)
         return values.astype(self.dtype.newbyteorder("="), copy=False)
+
+    def mapped(self, path: str, offset: int) -> NDArray[np.generic] | None:
+        """The values at `offset` as a read-only map; None where they must be converted."""
+        if not self.dtype.isnative or self.nbytes == 0:
+            return None
+        return np.memmap(path, self.dtype, "r", offset, self.shape, self._order)
+
+    def _allocate(self) -> NDArray[np.generic]:
+        count = math.prod(self.shape)
+        try:
+            return np.empty(count, self.dtype)
+        except MemoryError as error:
+            raise MachineError(
+                self.field,
+                got=f"{self.nbytes:,} bytes to read",
+                expected="enough free memory for them",
+                file=self.file,
+            ) from error
+        except (ValueError, OverflowError) as error:
+            raise LimitError(
+                self.field,
+                got=f"{count:,} values",
+                expected="no more than a machine can address",
+                file=self.file,
+            ) from error
 
 
 def read_header(stream: BinaryIO, *, file: str, field: str = "") -> NpyHeader:
@@ -103,6 +176,8 @@ def read_header(stream: BinaryIO, *, file: str, field: str = "") -> NpyHeader:
         dtype=_plain_dtype(entries["descr"], file, field),
         fortran_order=bool(entries["fortran_order"]),
         data_offset=len(start) + width + size,
+        file=file,
+        field=field,
     )
 
 
@@ -124,6 +199,18 @@ def _plain_dtype(descr: object, file: str, field: str) -> np.dtype[np.generic]:
             file=file,
         )
     raise DataError(field, got=f"values of type {dtype}", expected="numbers", file=file)
+
+
+def _fill(stream: BinaryIO, flat: NDArray[np.generic]) -> int:
+    """Read into `flat`; the number of bytes that came."""
+    view = flat.view(np.uint8).data
+    done = 0
+    while done < len(view):
+        got = stream.readinto(view[done : done + CHUNK])  # type: ignore[attr-defined]
+        if not got:
+            break
+        done += got
+    return done
 
 
 def _exactly(stream: BinaryIO, count: int, file: str, field: str) -> bytes:

@@ -12,14 +12,14 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.errors import DataError, FormatError, LimitError, MachineError
+from nninvert.errors import DataError, FormatError, LimitError, shortlist
 from nninvert.files import regular_size, unreadable
 from nninvert.npy import NpyHeader, read_header
 
@@ -27,20 +27,23 @@ ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
 
 MAX_MEMBERS = 65_536
-MAX_UNCHECKED_BYTES = 1 << 30
+MAX_UNCHECKED_BYTES = 1 << 32
 MAX_RATIO = 100
-"""Trained numbers hardly shrink: a member that claims more than 1 GiB and more than 100
-times what is stored is a bomb or all zeros."""
+"""Measured numbers and trained ones hardly shrink: a member that claims more than 4 GiB
+and more than 100 times what is stored is a bomb. Keras draws the same two lines."""
 
-_LOCAL_HEADER = struct.Struct("<4s5H3L2H")  # APPNOTE.TXT 6.3.10, section 4.3.7
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1  # APPNOTE.TXT 6.3.10, section 4.4.4, bit 0
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")  # section 4.3.7
+
+# What zipfile raises for damaged archives; their offsets may even be negative.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
     struct.error,
-    NotImplementedError,  # a compression that this Python does not have
-    RuntimeError,  # encrypted
-    UnicodeDecodeError,
+    NotImplementedError,
+    OverflowError,
     ValueError,
 )
 
@@ -51,20 +54,17 @@ class NpzMember:
 
     Attributes
     ----------
-    path : str
+    source : str or binary file object
         The .npz file.
     name : str
         Without the ``.npy``.
     header : NpyHeader
-    offset : int or None
-        Where the first value stands in the file; None if the member is compressed.
     """
 
-    path: str
+    source: str | BinaryIO
     name: str
     header: NpyHeader
-    offset: int | None
-    _member: str
+    _info: zipfile.ZipInfo
 
     def read(self) -> NDArray[np.generic]:
         """All values, in native byte order.
@@ -76,35 +76,38 @@ class NpzMember:
         MachineError
             If there is not enough memory.
         """
-        try:
-            with (
-                _opened(self.path) as archive,
-                _reading(self.path, self.name),
-                archive.open(self._member) as stream,
-            ):
-                stream.read(self.header.data_offset)
-                data = stream.read(self.header.nbytes)
-                rest = stream.read(1)  # reading to the end checks the CRC
-        except MemoryError as error:
-            raise MachineError(
-                f"'{self.name}'",
-                got=f"{self.header.nbytes:,} bytes to read",
-                expected="enough free memory for them",
-                file=self.path,
-            ) from error
-        if len(data) != self.header.nbytes or rest:
-            raise _damaged(self.path, self.name, "values that are cut off")
-        return self.header.array(data)
+        file = self.header.file
+        with (
+            _opened(self.source, file) as archive,
+            _reading(file, self.name),
+            archive.open(self._info) as stream,
+        ):
+            stream.read(self.header.data_offset)
+            return self.header.read(cast(BinaryIO, stream))  # to the end: checks the CRC
 
     def mapped(self) -> NDArray[np.generic] | None:
-        """The values as a read-only map of the file; None where they must be converted."""
-        header = self.header
-        if self.offset is None or not header.dtype.isnative or header.nbytes == 0:
+        """The values as a read-only map of the file; None where they must be converted.
+
+        Raises
+        ------
+        FormatError
+            If they do not stand where the archive says.
+        """
+        if self._info.compress_type != zipfile.ZIP_STORED:
             return None
-        if self.offset + header.nbytes > os.path.getsize(self.path):
+        if not isinstance(self.source, str):
             return None
-        flat = np.memmap(self.path, np.uint8, "r", self.offset, (header.nbytes,))
-        return header.array(flat)
+        with open(self.source, "rb") as stream:
+            stream.seek(self._info.header_offset)
+            raw = stream.read(_LOCAL_HEADER.size)
+        if len(raw) < _LOCAL_HEADER.size or not raw.startswith(ZIP_MAGIC):
+            raise _damaged(self.header.file, self.name, "no local zip header")
+        *_, name_length, extra_length = _LOCAL_HEADER.unpack(raw)
+        start = self._info.header_offset + len(raw) + name_length + extra_length
+        offset = start + self.header.data_offset
+        if offset + self.header.nbytes > os.path.getsize(self.source):
+            return None
+        return self.header.mapped(self.source, offset)
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,10 @@ class NpzListing:
 
 def is_npz(path: str) -> bool:
     """Whether the file is a zip that holds .npy members and nothing else."""
-    regular_size(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except _ZIP_ERRORS:
+        names = member_names(path)
+    except FormatError:
         return False
-    except OSError as error:
-        raise unreadable(path, error) from error
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
@@ -141,136 +140,168 @@ def member_names(path: str) -> list[str]:
 
     Raises
     ------
+    InputError
+        If there is nothing to read at `path`.
     FormatError
         If it is damaged.
     """
-    with _opened(path) as archive:
+    with _opened(path, path) as archive:
         return archive.namelist()
 
 
-def list_npz(path: str) -> NpzListing:
+def list_npz(source: str | BinaryIO, *, file: str = "") -> NpzListing:
     """Read the headers of all arrays, none of the values.
+
+    Parameters
+    ----------
+    source : str or binary file object
+        A path, or an open file that can seek.
+    file : str, default: the path
+        What messages call it.
 
     Raises
     ------
     InputError
-        If there is nothing to read at `path`.
+        If there is nothing to read.
     FormatError
-        If it is not a zip, is damaged, or is no .npz.
+        If it is not a zip, is damaged, or holds no arrays.
     LimitError
         If it claims more than it can hold.
     """
-    size = regular_size(path)
+    file = file or str(source)
     arrays: dict[str, NpzMember] = {}
     refused: dict[str, DataError] = {}
-    with _opened(path) as archive:
-        for info in _checked(archive, path, size):
+    with _opened(source, file) as archive:
+        for info in _checked(archive, file):
             name = info.filename.removesuffix(".npy")
-            with _reading(path, name), archive.open(info) as stream:
+            with _reading(file, name), archive.open(info) as stream:
                 try:
                     header = read_header(
-                        cast(BinaryIO, stream), file=path, field=f"'{name}'"
+                        cast(BinaryIO, stream), file=file, field=f"'{name}'"
                     )
                 except DataError as error:
                     refused[name] = error
                     continue
-            if header.data_offset + header.nbytes != info.file_size:
-                raise _damaged(
-                    path,
-                    name,
-                    f"shape {header.shape} of {header.dtype} in {info.file_size:,} bytes",
-                )
-            offset = None
-            if info.compress_type == zipfile.ZIP_STORED:
-                offset = _data_start(path, info, name) + header.data_offset
-            arrays[name] = NpzMember(path, name, header, offset, info.filename)
+            header.check_size(info.file_size - header.data_offset)
+            arrays[name] = NpzMember(source, name, header, info)
     return NpzListing(arrays, refused)
 
 
-def _checked(archive: zipfile.ZipFile, path: str, size: int) -> Iterator[zipfile.ZipInfo]:
-    """The members, after comparing what they claim with what is there."""
+def _checked(archive: zipfile.ZipFile, file: str) -> list[zipfile.ZipInfo]:
+    """The .npy members, after comparing what they claim with what is there."""
     members = archive.infolist()
     if len(members) > MAX_MEMBERS:
         raise LimitError(
             "",
             got=f"{len(members):,} members",
             expected=f"at most {MAX_MEMBERS:,}",
-            file=path,
+            file=file,
         )
     seen: set[str] = set()
     for info in members:
-        name = info.filename
-        if not name.endswith(".npy"):
-            raise FormatError(
-                f"'{name}'",
-                got="a member that is no .npy array",
-                expected="an .npz file, as numpy.savez writes it",
-                file=path,
-            )
-        if name in seen:
-            raise _damaged(path, name.removesuffix(".npy"), "the same name twice")
-        seen.add(name)
-        if info.compress_size > size:
-            raise _damaged(
-                path, name, f"{info.compress_size:,} bytes in a file of {size:,}"
-            )
-        limit = max(MAX_UNCHECKED_BYTES, MAX_RATIO * info.compress_size)
-        if info.file_size > limit:
-            raise LimitError(
-                f"'{name}'",
-                got=f"{info.file_size:,} bytes, of which {info.compress_size:,} stored",
-                expected=f"at most {MAX_RATIO} times what is stored",
-                because="trained weights do not shrink so far",
-                file=path,
-            )
-        yield info
+        _check_name(info.filename, seen, file)
+        seen.add(info.filename)
+    arrays = [info for info in members if info.filename.endswith(".npy")]
+    if not arrays:
+        others = shortlist([info.filename for info in members])
+        raise FormatError(
+            "",
+            got=f"a zip archive with {others or 'nothing in it'}",
+            expected="an .npz file, which holds .npy members",
+            next_step="Is it a model or a spreadsheet?" if others else "",
+            file=file,
+        )
+    assert archive.fp is not None  # it is open
+    size = archive.fp.seek(0, os.SEEK_END)
+    for info in arrays:
+        _check_claim(info, size, file)
+    return arrays
 
 
-def _data_start(path: str, info: zipfile.ZipInfo, name: str) -> int:
-    """Where the member's bytes begin: after its local header, name and extra field."""
-    with open(path, "rb") as stream:
-        stream.seek(info.header_offset)
-        raw = stream.read(_LOCAL_HEADER.size)
-    if len(raw) < _LOCAL_HEADER.size or not raw.startswith(ZIP_MAGIC):
-        raise _damaged(path, name, "no local zip header")
-    *_, name_length, extra_length = _LOCAL_HEADER.unpack(raw)
-    return int(info.header_offset + _LOCAL_HEADER.size + name_length + extra_length)
+def _check_name(name: str, seen: set[str], file: str) -> None:
+    got = ""
+    if name in seen:
+        got = "two members of this name"
+    elif name.startswith("/") or "\\" in name:
+        got = "an absolute path or a backslash"
+    elif ".." in name.split("/"):
+        got = "a way out of the archive"
+    if got:
+        raise FormatError(
+            f"'{name}'", got=got, expected="names as numpy.savez writes them", file=file
+        )
+
+
+def _check_claim(info: zipfile.ZipInfo, size: int, file: str) -> None:
+    """Judge a member by what the archive's directory says of it."""
+    field = f"'{info.filename}'"
+    if info.flag_bits & _ENCRYPTED:
+        raise FormatError(
+            field,
+            got="an encrypted member",
+            expected="one that opens without a password",
+            file=file,
+        )
+    if info.compress_type not in _METHODS:
+        raise FormatError(
+            field,
+            got=f"compression method {info.compress_type}",
+            expected="stored or deflated",
+            next_step="Save it with numpy.savez or numpy.savez_compressed.",
+            file=file,
+        )
+    if info.compress_size > size:
+        got = f"{info.compress_size:,} bytes in a file of {size:,}"
+        raise _damaged(file, info.filename, got)
+    if info.file_size > max(MAX_UNCHECKED_BYTES, MAX_RATIO * info.compress_size):
+        raise LimitError(
+            field,
+            got=f"{info.file_size:,} bytes, of which {info.compress_size:,} stored",
+            expected=f"at most {MAX_RATIO} times what is stored",
+            because="no real data shrink so far",
+            next_step="Save it with numpy.savez, uncompressed.",
+            file=file,
+        )
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except _ZIP_ERRORS as error:
-        raise FormatError(
-            "",
-            got="a zip archive that is cut off or damaged",
-            expected="an .npz file",
-            next_step="Copy or download it again.",
-            file=path,
-        ) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    with archive:
+def _opened(source: str | BinaryIO, file: str) -> Iterator[zipfile.ZipFile]:
+    if isinstance(source, str):
+        regular_size(source)
+    with ExitStack() as opened:
+        try:
+            if isinstance(source, str):
+                source = opened.enter_context(open(source, "rb"))
+            archive = opened.enter_context(zipfile.ZipFile(source))
+        except _ZIP_ERRORS as error:
+            raise FormatError(
+                "",
+                got="a zip archive that is cut off or damaged",
+                expected="an .npz file",
+                next_step="Copy or download it again.",
+                file=file,
+            ) from error
+        except OSError as error:
+            raise unreadable(file, error) from error
         yield archive
 
 
 @contextmanager
-def _reading(path: str, name: str) -> Iterator[None]:
+def _reading(file: str, name: str) -> Iterator[None]:
     """Turn what zipfile raises about a member into a FormatError."""
     try:
         yield
     except _ZIP_ERRORS as error:
-        raise _damaged(path, name, f"damaged data ({error})") from error
+        raise _damaged(file, name, f"damaged data ({error})") from error
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(file, error) from error
 
 
-def _damaged(path: str, name: str, got: str) -> FormatError:
+def _damaged(file: str, name: str, got: str) -> FormatError:
     return FormatError(
         f"'{name}'",
         got=got,
         expected="a whole .npy array",
         next_step="Copy or download the file again.",
-        file=path,
+        file=file,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from nninvert import hdf5
 from nninvert.arrays.npy import MAP_FROM, write_bytes
 from nninvert.arrays.place import Place
-from nninvert.errors import InputError
+from nninvert.errors import InputError, shortlist
 
 _MOST_LISTED = 8
 
@@ -73,11 +73,9 @@ def _ambiguous(found: list[str], inside: list[str], place: Place) -> InputError:
             file=place.file,
         )
     example = place.role if place.role in found else found[0]
-    listed = ", ".join(found[:_MOST_LISTED])
-    more = ", ..." if len(found) > _MOST_LISTED else ""
     return InputError(
         place.inside(),
-        got=f"several data sets ({listed}{more})",
+        got=f"several data sets ({shortlist(found, _MOST_LISTED)})",
         expected="one",
         next_step=f"Name it, for example: {place.file}:{example}",
         file=place.file,

@@ -14,7 +14,7 @@ import numpy as np
 from nninvert.arrays.dataset import read_hdf5
 from nninvert.arrays.loaded import LoadedArray
 from nninvert.arrays.npy import read_npy
-from nninvert.arrays.npz import SIGNATURES, read_npz
+from nninvert.arrays.npz import read_npz
 from nninvert.arrays.numeric_types import check_type
 from nninvert.arrays.place import Place
 from nninvert.arrays.table import read_csv
@@ -23,6 +23,7 @@ from nninvert.files import HEAD_BYTES, impostor, status_of, unreadable
 from nninvert.hdf5 import is_hdf5
 from nninvert.hdf5.opening import SIGNATURE
 from nninvert.npy import MAGIC
+from nninvert.npz import EMPTY_ZIP_MAGIC, ZIP_MAGIC
 
 EXPECTED = ".npy, .npz, HDF5 or a table of numbers (CSV)"
 
@@ -147,7 +148,7 @@ def _decode(
     path: str | None,
 ) -> LoadedArray:
     """Read a stream whose first bytes are `head` and not yet taken from it."""
-    if head.startswith(SIGNATURES):
+    if head.startswith((ZIP_MAGIC, EMPTY_ZIP_MAGIC)):
         seekable = stream if size is not None else io.BytesIO(stream.read())
         return _loaded(read_npz(seekable, key, place), None, None, "npz", place)
     if key is not None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import zipfile
 
-from nninvert.errors import FormatError
+from nninvert.errors import FormatError, shortlist
 from nninvert.files import impostor, unreadable
 
 _TORCH = (
@@ -112,5 +112,7 @@ def _zip(path: str) -> tuple[str, str]:
         return "a PyTorch file, which is not read yet", _TORCH
     if not names:
         return "an empty zip archive", "Was it saved to the end?"
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"a zip archive with {shown}", "An .npz holds .npy arrays and nothing else."
+    return (
+        f"a zip archive with {shortlist(names, 5)}",
+        "An .npz holds .npy arrays and nothing else.",
+    )

@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nninvert.errors import FormatError
+from nninvert.errors import FormatError, shortlist
 from nninvert.hdf5._failure import reading
 
 if TYPE_CHECKING:
@@ -142,4 +142,4 @@ def listed(group: h5py.Group, limit: int) -> str:
     """The first `limit` names in a group, for a message."""
     with reading(group, ""):
         parts = [str(part) for part in islice(group, limit + 1)]
-    return ", ".join(parts[:limit]) + (", ..." if len(parts) > limit else "")
+    return shortlist(parts, limit)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -114,70 +115,143 @@ def test_a_header_that_is_cut_off_or_too_long():
         read_header(io.BytesIO(long), file="f")
 
 
-def _archive(path, members, **how):
-    with zipfile.ZipFile(path, "w", **how) as archive:
-        for name, data in members:
-            archive.writestr(name, data)
-    return str(path)
+@pytest.fixture(params=["path", "stream"])
+def listed(request, tmp_path):
+    """Write the bytes of an archive and list it; both ways in share every refusal."""
+
+    def _listed(content):
+        if request.param == "stream":
+            return list_npz(io.BytesIO(content), file="m.npz")
+        (tmp_path / "m.npz").write_bytes(content)
+        return list_npz(str(tmp_path / "m.npz"))
+
+    return _listed
 
 
-def test_a_shape_that_the_bytes_do_not_hold(tmp_path):
-    data = _npy(np.eye(2))
-    path = _archive(tmp_path / "m.npz", [("W1.npy", data[:-8])])
-    with pytest.raises(FormatError, match=r"'W1'.*\(2, 2\) of float64 in 152 bytes"):
-        list_npz(path)
+def _archive(*members, method=zipfile.ZIP_DEFLATED):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of duplicate names
+        for name, content in members:
+            archive.writestr(name, content)
+    return made.getvalue()
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+def _with_directory_field(content, offset, data):
+    """Overwrite one field of the first entry in the archive's directory."""
+    place = content.index(b"PK\x01\x02") + offset
+    return content[:place] + data + content[place + len(data) :]
+
+
+ONES = _npy(np.ones(3))
+
+
+def test_a_stream_gives_what_the_path_gives(listed, arrays):
+    made = io.BytesIO()
+    np.savez(made, **arrays)
+    found = listed(made.getvalue()).arrays
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(found[name].read(), values)
+
+
+@pytest.mark.parametrize(
+    ("members", "match"),
+    [
+        ([("x.npy", ONES), ("x.npy", ONES)], "'x.npy': got two members of this name"),
+        ([("../x.npy", ONES)], "'../x.npy': got a way out of the archive"),
+        ([("a/../../x.npy", ONES)], "a way out"),
+        ([("/x.npy", ONES)], "'/x.npy': got an absolute path"),
+        ([("a\\x.npy", ONES)], "an absolute path or a backslash"),
+        ([("config.json", b"{}")], "zip archive with config.json.*a model or a spread"),
+        ([("a/", b""), ("b", b"")], "zip archive with a/, b"),
+        ([], "zip archive with nothing in it"),
+        ([("x.npy", ONES + b"1")], "'x': got 25 bytes of data, expected 24"),
+        ([("x.npy", ONES[:-1])], "'x': got 23 bytes of data, expected 24"),
+        ([("x.npy", b"text")], r"'x': got no \.npy magic number"),
+    ],
+)
+def test_archives_that_savez_does_not_write(listed, members, match):
+    with pytest.raises(FormatError, match=match):
+        listed(_archive(*members))
+
+
+def test_other_compressions(listed):
+    content = _archive(("x.npy", ONES), method=zipfile.ZIP_BZIP2)
+    with pytest.raises(FormatError, match="compression method 12, expected stored or"):
+        listed(content)
+
+
+def test_encrypted_members(listed):
+    content = _with_directory_field(_archive(("x.npy", ONES)), 8, b"\x01")
+    with pytest.raises(FormatError, match="an encrypted member"):
+        listed(content)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(listed, monkeypatch):
+    claim = struct.pack("<I", 2**32 - 2)
+    content = _with_directory_field(_archive(("x.npy", ONES)), 24, claim)
+    # 4 GiB is a size that real files have; a hundred times the packed one is not.
+    with pytest.raises(FormatError, match=r"got 4,294,967,166 bytes of data"):
+        listed(content)
     monkeypatch.setattr(npz, "MAX_UNCHECKED_BYTES", 1 << 20)
-    path = str(tmp_path / "m.npz")
-    np.savez_compressed(path, W1=np.ones((2, 2)), b1=np.zeros(1 << 18))
-    with pytest.raises(LimitError, match=r"'b1.npy'.*at most 100 times what is stored"):
-        list_npz(path)
+    with pytest.raises(LimitError, match=r"'x.npy'.*at most 100 times what is stored"):
+        listed(content)
 
 
-def test_one_name_twice(tmp_path):
-    data = _npy(np.eye(2))
-    with pytest.warns(UserWarning, match="Duplicate"):
-        path = _archive(tmp_path / "m.npz", [("W1.npy", data), ("W1.npy", data)])
-    with pytest.raises(FormatError, match="the same name twice"):
-        list_npz(path)
+def test_more_stored_than_the_file_holds(listed):
+    claim = struct.pack("<I", 1 << 30)
+    content = _with_directory_field(_archive(("x.npy", ONES)), 20, claim)
+    with pytest.raises(FormatError, match="1,073,741,824 bytes in a file of"):
+        listed(content)
+
+
+def test_more_members_than_any_model_has(listed, monkeypatch):
+    monkeypatch.setattr(npz, "MAX_MEMBERS", 2)
+    content = _archive(*((f"{k}.npy", ONES) for k in range(3)))
+    with pytest.raises(LimitError, match="got 3 members, expected at most 2"):
+        listed(content)
+
+
+def test_well_packed_zeros_are_no_bomb(listed):
+    packed = _archive(("x.npy", _npy(np.zeros((1000, 1000)))))
+    assert not listed(packed).arrays["x"].read().any()
 
 
 def test_an_archive_with_other_members_is_no_npz(tmp_path):
-    path = _archive(tmp_path / "m.npz", [("W1.npy", _npy(np.eye(2))), ("a.txt", "x")])
-    assert not is_npz(path)
-    with pytest.raises(FormatError, match=r"'a.txt'.*no \.npy array"):
-        list_npz(path)
-
-
-def test_a_truncated_archive(tmp_path):
     path = tmp_path / "m.npz"
-    np.savez(path, W1=np.eye(30))
-    data = path.read_bytes()
-    for end in (4, 100, len(data) // 2, len(data) - 1):
-        path.write_bytes(data[:end])
-        assert not is_npz(str(path))
+    path.write_bytes(_archive(("W1.npy", _npy(np.eye(2))), ("a.txt", "x"), ("b/", "")))
+    assert not is_npz(str(path))
+    assert list(list_npz(str(path)).arrays) == ["W1"]
+
+
+def test_a_truncated_archive(listed):
+    content = _archive(("W1.npy", _npy(np.eye(30))), method=zipfile.ZIP_STORED)
+    for end in (4, 100, len(content) // 2, len(content) - 1):
         with pytest.raises(FormatError, match="cut off or damaged"):
-            list_npz(str(path))
+            listed(content[:end])
 
 
-def test_values_whose_checksum_is_wrong(tmp_path):
+def test_what_is_no_archive_is_no_npz(tmp_path):
     path = tmp_path / "m.npz"
-    np.savez(path, W1=np.eye(30))
-    data = bytearray(path.read_bytes())
-    data[1000] ^= 1
-    path.write_bytes(data)
-    member = list_npz(str(path)).arrays["W1"]
+    path.write_bytes(_archive(("W1.npy", ONES))[:-1])
+    assert not is_npz(str(path))
+
+
+def test_values_whose_checksum_is_wrong(listed):
+    content = bytearray(_archive(("W1.npy", _npy(np.eye(30))), method=zipfile.ZIP_STORED))
+    content[1000] ^= 1
+    member = listed(bytes(content)).arrays["W1"]
     with pytest.raises(FormatError, match="Bad CRC-32"):
         member.read()
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        is_npz(str(tmp_path / "missing.npz"))
+    for ask in (is_npz, list_npz, member_names):
+        with pytest.raises(InputError, match="no such file"):
+            ask(str(tmp_path / "missing.npz"))
 
 
 def test_names_without_reading_headers(tmp_path):
-    path = _archive(tmp_path / "m.npz", [("a.npy", b""), ("b.npy", b"")])
-    assert member_names(path) == ["a.npy", "b.npy"]
+    path = tmp_path / "m.npz"
+    path.write_bytes(_archive(("a.npy", b""), ("b.npy", b"")))
+    assert member_names(str(path)) == ["a.npy", "b.npy"]

@@ -69,7 +69,7 @@ def test_a_key_for_a_file_with_one_array(tmp_path):
         (b"\x1f\x8b\x08", "gzip data.*gunzip"),
         (b"\x80\x04\x95", r"a Python pickle \(never loaded\)"),
         (b"MATLAB 5.0 MAT-file", r"a MATLAB 5 file.*-v7\.3"),
-        (b"PK\x05\x06", "damaged zip archive"),
+        (b"PK\x05\x06", "a zip archive that is cut off or damaged"),
         (b"\x89HDF\r\n\x1a\n", "damaged or unusual HDF5"),
         (b"\x89PNG\r\n\x1a\n\0", "binary data of an unknown kind"),
     ],
