@@ -12,7 +12,7 @@ from nninvert.hdf5.listing import datasets, tree
 from nninvert.hdf5.members import members
 from nninvert.hdf5.opening import is_hdf5, open_hdf5
 from nninvert.hdf5.path import child
-from nninvert.hdf5.values import mapped, read
+from nninvert.hdf5.values import mapped, read, read_block
 
 __all__ = [
     "attribute_names",
@@ -26,5 +26,6 @@ __all__ = [
     "members",
     "open_hdf5",
     "read",
+    "read_block",
     "tree",
 ]

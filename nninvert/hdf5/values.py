@@ -35,9 +35,35 @@ def read(source: h5py.Dataset) -> np.ndarray:
     MachineError
         If there is not enough memory.
     """
+    values = _selected(source, ())
+    if values.dtype.kind == "V":
+        # A bfloat16 is the upper half of a float32.
+        values = (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def read_block(source: h5py.Dataset, rows: slice, cols: slice) -> np.ndarray:
+    """A block of a two-dimensional data set from `dataset`; errors as for `read`.
+
+    Parameters
+    ----------
+    source : h5py.Dataset
+        Of numbers that NumPy has: no bfloat16.
+    rows, cols : slice
+
+    Returns
+    -------
+    ndarray
+        In the stored type, in this machine's byte order.
+    """
+    values = _selected(source, (rows, cols))
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _selected(source: h5py.Dataset, selection: tuple[slice, ...]) -> np.ndarray:
     try:
         with reading(source, ""):
-            values = np.asarray(source[()])
+            return np.asarray(source[selection])
     except MemoryError as error:
         raise MachineError(
             f"'{source.name}'",
@@ -45,10 +71,6 @@ def read(source: h5py.Dataset) -> np.ndarray:
             expected="enough free memory for them",
             file=source.file.filename,
         ) from error
-    if values.dtype.kind == "V":
-        # A bfloat16 is the upper half of a float32.
-        values = (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def mapped(source: h5py.Dataset) -> np.memmap | None:

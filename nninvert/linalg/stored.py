@@ -144,13 +144,19 @@ class Hdf5Matrix(StoredMatrix):
             self.dtype = np.dtype(dataset.dtype).newbyteorder("=")
 
     def read(self, rows: slice, cols: slice, out: Array | None = None) -> Array:
-        """Read a block through the HDF5 library."""
+        """Read a block through the HDF5 library.
+
+        Raises
+        ------
+        FormatError
+            If the file was damaged or cut off since, or a chunk cannot be unpacked.
+        """
         from nninvert import hdf5
 
         with hdf5.open_hdf5(self.path) as file:
-            block = np.asarray(hdf5.dataset(file, self.name)[rows, cols])
+            block = hdf5.read_block(hdf5.dataset(file, self.name), rows, cols)
         if out is None:
-            return block.astype(self.dtype, copy=False)
+            return block
         out[...] = block
         return out
 

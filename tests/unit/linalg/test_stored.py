@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nninvert import tolerances
+from nninvert.errors import FormatError
 from nninvert.linalg.stored import ArrayMatrix, Hdf5Matrix, NonFinite
 
 
@@ -103,3 +104,32 @@ def test_other_dimensions_are_refused(tmp_path):
         file["v"] = np.ones(3)
     with pytest.raises(ValueError, match="two dimensions"):
         Hdf5Matrix(str(tmp_path / "v.h5"), "v")
+
+
+@pytest.fixture
+def chunked(tmp_path):
+    path = tmp_path / "weights.h5"
+    values = np.random.default_rng(0).normal(size=(64, 64))
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("kernel", data=values, chunks=(16, 64), compression=9)
+        chunk = made.id.get_chunk_info(2)
+    return Hdf5Matrix(str(path), "kernel"), path, chunk
+
+
+def test_a_damaged_chunk_is_a_format_error_and_only_where_it_is_read(chunked):
+    matrix, path, chunk = chunked
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + 40] = bytes(40)
+    path.write_bytes(content)
+    assert matrix.read(slice(0, 32), slice(None)).shape == (32, 64)
+    with pytest.raises(FormatError, match=r"weights\.h5 > '/kernel': got damaged"):
+        matrix.read(slice(32, 33), slice(None))
+    with pytest.raises(FormatError, match="damaged"):
+        matrix.transposed.first_non_finite()
+
+
+def test_a_file_cut_off_since_it_was_opened_is_a_format_error(chunked):
+    matrix, path, _ = chunked
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FormatError, match="a truncated HDF5 file"):
+        matrix.to_float64()
