@@ -9,6 +9,7 @@ from nninvert.report.commands import Commands
 from nninvert.report.numbers import count, plural
 from nninvert.report.text import (
     Lines,
+    fill,
     joined,
     labelled,
     shortened,
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PartialShape = tuple[int | None, ...]
 """None where the file leaves a length open."""
+
+UNTOLD = "?"
+"""The activation where neither file nor user tells it."""
 
 _HEADER = ["#", "layer", "class", "shape", "activation", "parameters", "in the file"]
 
@@ -47,18 +51,24 @@ def info_lines(
     lines = [head, "", *_layers(found, width if shorten else None), ""]
     lines += labelled([("note", note) for note in found.notes], width, indent=2)
     problems = [layer for layer in found.layers if layer.problem]
+    layers = plural(len(found.layers), "layer")
+    if any(layer.activation == UNTOLD for layer in found.layers):
+        lines += fill(
+            f"{layers}. Their activations are not in the file: give one for each layer, "
+            "or one for all. For example:",
+            width,
+        )
+        return [*lines, f"next      {commands.check(*_example(found))}"]
     if not problems:
-        lines += [f"{plural(len(found.layers), 'layer')}, all known"]
-        return [*lines, f"next      {commands.check(*_assumed(found, commands))}"]
+        return [*lines, f"{layers}, all known", f"next      {commands.check()}"]
     listed = joined([f"{p.index} '{p.name}'" for p in problems])
-    verb = "is" if len(problems) == 1 else "are"
-    lines += [f"{listed} {verb} not known to nninvert (marked !):"]
+    lines += fill(f"nninvert cannot invert {listed} (marked !):", width)
     items = [(p.index, f"{p.label}: {p.problem}") for p in problems]
     lines += labelled(items, width, indent=2, label_width=3)
     part = known_part(found)
     if not part:
         return [*lines, "next      nninvert info --layers"]
-    lines += ["the part that is known can be inverted on its own:"]
+    lines += ["this part can be inverted on its own:"]
     return [*lines, f"next      {commands.check(*part)}"]
 
 
@@ -127,11 +137,8 @@ def known_part(found: Description) -> tuple[str, ...]:
     return ()
 
 
-def _assumed(found: Description, commands: Commands) -> tuple[str, ...]:
-    """Bare weights do not say their activations; a guess makes the command runnable."""
-    bare = found.format.endswith("weights") and "--activations" not in commands.reading
-    if not bare:
-        return ()
+def _example(found: Description) -> tuple[str, ...]:
+    """Activations that are usual: they make the command run."""
     hidden = ["tanh"] * (len(found.layers) - 1)
     return ("--activations", ",".join([*hidden, "linear"]))
 

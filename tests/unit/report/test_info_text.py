@@ -68,10 +68,10 @@ m.h5   Keras 3 HDF5, float32, 4,160 parameters   64 -> ?
 !1  pool   AttnPool  64 -> ?   -                    -  -
 !2  fn     AttnPool  64 -> ?   -                    -  -
 
-1 'pool' and 2 'fn' are not known to nninvert (marked !):
+nninvert cannot invert 1 'pool' and 2 'fn' (marked !):
   1    AttnPool: a custom layer
   2    AttnPool: never run
-the part that is known can be inverted on its own:
+this part can be inverted on its own:
 next      nninvert check m.h5 --until dense"""
     )
 
@@ -93,12 +93,30 @@ def test_the_part_that_is_left(layers, part):
 
 
 def test_bare_weights_need_activations():
-    bare = described(
-        layer(0, "W1", activation=""), layer(1, "W2", activation=""), form="NPZ weights"
+    bare = described(layer(0, "W1", activation="?"), layer(1, "W2", activation="?"))
+    assert screen(bare).endswith(
+        """
+2 layers. Their activations are not in the file: give one for each layer, or one
+for all. For example:
+next      nninvert check m.h5 --activations tanh,linear"""
     )
-    assert screen(bare).endswith("nninvert check m.h5 --activations tanh,linear")
+
+
+def test_bare_weights_with_activations_are_known():
     given = Commands("m.h5", reading=("--activations", "elu"))
-    assert screen(bare, given).endswith("nninvert check m.h5 --activations elu")
+    assert screen(KNOWN, given).endswith(
+        "2 layers, all known\nnext      nninvert check m.h5 --activations elu"
+    )
+
+
+@pytest.mark.parametrize(
+    "problem",
+    ["joins 2 branches", "takes no input", "called with training=True", "quantised"],
+)
+def test_the_sentence_is_true_of_every_problem(problem):
+    shown = screen(described(layer(0, "dense"), layer(1, "merge", problem)))
+    assert f"cannot invert 1 'merge' (marked !):\n  1    AttnPool: {problem}" in shown
+    assert "not known" not in shown
 
 
 def test_places_are_shortened_only_when_asked():
