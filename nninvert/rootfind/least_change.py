@@ -109,7 +109,7 @@ def least_change(
     if not band.contains(first.value) and not first.stopped:
         first = search.feasible_spare(spare, otherwise=first)
     if not band.contains(first.value):
-        return search.failed(first)
+        return _least_squares_point(first, band, region)
     ready = [first.x, *search.feasible_ones(begins[1:], besides=first.x)]
     found = [descend(smooth, band, region, x, should_stop) for x in ready]
     best = min(found, key=lambda one: region.squared_distance(one.x))
@@ -129,7 +129,13 @@ def least_misfit(
     For targets that cannot be reached: the result says so (`feasible` is False) unless
     the search shows otherwise. Parameters as in `least_change`.
     """
-    found = nearest_output(smooth, band, region, start, should_stop)
+    return _least_squares_point(
+        nearest_output(smooth, band, region, start, should_stop), band, region
+    )
+
+
+def _least_squares_point(found: Candidate, band: Band, region: Region) -> LeastChange:
+    """A result of phase one, of which nothing is known beside where it lies."""
     return LeastChange(
         x=found.x,
         value=found.value,
@@ -213,17 +219,6 @@ class _Search:
             for x in begins
             if not np.array_equal(x, besides) and self.band.contains(self.smooth.value(x))
         ]
-
-    def failed(self, best: Candidate) -> LeastChange:
-        return LeastChange(
-            x=best.x,
-            value=best.value,
-            feasible=False,
-            stationary=False,
-            decrease=np.nan,
-            distance=float(np.sqrt(self.region.squared_distance(best.x))),
-            stopped=best.stopped,
-        )
 
     def finished(self, best: Descended, *, stopped: bool) -> LeastChange:
         x = self._to_the_last_digit(best)
