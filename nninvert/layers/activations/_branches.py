@@ -49,6 +49,15 @@ def at_most(upper: float) -> Interval:
     return Interval(-INF, upper)
 
 
+def ramp(domain: Interval, image: Interval) -> tuple[Branch, ...]:
+    """The branches of a function that rises over `domain` and stays at what it reaches."""
+    return (
+        constant(at_most(domain.lower), image.lower),
+        increasing(domain, image),
+        constant(at_least(domain.upper), image.upper),
+    )
+
+
 def rising_over(image: Interval) -> tuple[Branch, ...]:
     """The branches of a function that rises everywhere: one."""
     return (increasing(EVERYTHING, image),)

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nninvert.layers.activations._base import Activation, Branch, Float64
-from nninvert.layers.activations._branches import (
-    at_least,
-    at_most,
-    between,
-    constant,
-    increasing,
-)
+from nninvert.layers.activations._branches import between, ramp
 from nninvert.layers.activations._parameters import check_parameters
 from nninvert.layers.activations._stable import finite
 
@@ -50,12 +44,7 @@ class HardSigmoid(Activation):
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Flat, rising, flat."""
-        edge = self._edge
-        return (
-            constant(at_most(-edge), 0.0),
-            increasing(between(-edge, edge), between(0.0, 1.0)),
-            constant(at_least(edge), 1.0),
-        )
+        return ramp(between(-self._edge, self._edge), between(0.0, 1.0))
 
     @np.errstate(over="ignore")
     def branch_inverse(self, y: Float64, branch: int) -> Float64:

@@ -8,13 +8,7 @@ import numpy as np
 
 from nninvert.errors import InputError
 from nninvert.layers.activations._base import Activation, Branch, Float64
-from nninvert.layers.activations._branches import (
-    at_least,
-    at_most,
-    between,
-    constant,
-    increasing,
-)
+from nninvert.layers.activations._branches import between, ramp
 from nninvert.layers.activations._parameters import check_parameters
 
 
@@ -46,12 +40,8 @@ class HardTanh(Activation):
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Flat, rising, flat."""
-        low, high = self.min_value, self.max_value
-        return (
-            constant(at_most(low), low),
-            increasing(between(low, high), between(low, high)),
-            constant(at_least(high), high),
-        )
+        inside = between(self.min_value, self.max_value)
+        return ramp(inside, inside)
 
     def branch_inverse(self, y: Float64, branch: int) -> Float64:
         """Copy y."""

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nninvert.layers.activations._base import Activation, Branch, Float64
-from nninvert.layers.activations._branches import (
-    at_least,
-    at_most,
-    between,
-    constant,
-    increasing,
-)
+from nninvert.layers.activations._branches import between, ramp
 
 
 @dataclass(frozen=True)
@@ -33,11 +27,7 @@ class ReLU6(Activation):
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Flat, rising, flat."""
-        return (
-            constant(at_most(0.0), 0.0),
-            increasing(between(0.0, 6.0), between(0.0, 6.0)),
-            constant(at_least(6.0), 6.0),
-        )
+        return ramp(between(0.0, 6.0), between(0.0, 6.0))
 
     def branch_inverse(self, y: Float64, branch: int) -> Float64:
         """Copy y."""
