@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.layers._base import Preimage, capped
+
 Float64 = NDArray[np.float64]
 
 
@@ -43,4 +45,38 @@ class Outside:
             unit=np.where(proved, worst, -1),
             value=np.where(proved, flat[np.arange(len(flat)), worst], np.nan),
             proved=proved,
+        )
+
+    def preimage(
+        self,
+        x: Float64,
+        radius: Float64,
+        *,
+        free: NDArray[np.bool_],
+        origins: Float64,
+        kernel: int = 0,
+    ) -> Preimage:
+        """Say the same of an x that was found.
+
+        Parameters
+        ----------
+        x, radius, origins
+            As in `Preimage`; the radius may be infinite.
+        free : bool array, shape (batch, n_in)
+            Entries of x of which only an interval is known.
+        kernel : int, default 0
+            Dimensions of a kernel, which count as free ones do.
+        """
+        return Preimage(
+            x=x,
+            radius=capped(radius),
+            outside=self.outside,
+            overshoot=self.overshoot,
+            unit=self.unit,
+            value=self.value,
+            place=np.zeros(len(self.outside), dtype=np.int64),
+            proved=self.proved,
+            free=free if free.any() else None,
+            free_dimensions=kernel + np.count_nonzero(free, axis=1),
+            origins=origins,
         )

@@ -17,7 +17,6 @@ from nninvert.layers._base import (
     Preimage,
     Shape,
     Weights,
-    capped,
 )
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Activation, Trend, activation_from_config
@@ -132,17 +131,10 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     reach = _reach(activation, nearest, found.z, radius)
     free = flat_rows(found.flat | (inner != nearest))
     own = 4.0 * tolerances.EPS64 * np.abs(found.z)
-    return Preimage(
-        x=found.z,
-        radius=capped(reach + own),
-        outside=judged.outside,
-        overshoot=judged.overshoot,
-        unit=judged.unit,
-        value=judged.value,
-        place=np.zeros(y.shape[0], dtype=np.int64),
-        proved=judged.proved,
-        free=free if free.any() else None,
-        free_dimensions=np.count_nonzero(free, axis=1),
+    return judged.preimage(
+        found.z,
+        reach + own,
+        free=free,
         origins=flat_rows(np.log2(np.maximum(found.origins, 1))).sum(axis=1),
     )
 

@@ -19,7 +19,6 @@ from nninvert.layers._base import (
     Preimage,
     Shape,
     Weights,
-    capped,
 )
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import EVERYTHING, Interval
@@ -123,19 +122,11 @@ class PReLU(Layer):
         reach = np.where((slope == 0.0) & (low <= 0.0), np.inf, reach)
         reach = np.where(slope < 0.0, np.maximum(reach, x - high / slope), reach)
         own = 4.0 * tolerances.EPS64 * np.abs(x)
-        free = flat_rows(flat)
         judged = Outside.of(y, nearest, np.abs(y - nearest) > radius)
-        return Preimage(
-            x=x,
-            radius=capped(reach + own),
-            outside=judged.outside,
-            overshoot=judged.overshoot,
-            unit=judged.unit,
-            value=judged.value,
-            place=np.zeros(y.shape[0], dtype=np.int64),
-            proved=judged.proved,
-            free=free if free.any() else None,
-            free_dimensions=np.count_nonzero(free, axis=1),
+        return judged.preimage(
+            x,
+            reach + own,
+            free=flat_rows(flat),
             origins=np.count_nonzero(flat_rows(double), axis=1).astype(np.float64),
         )
 

@@ -19,7 +19,6 @@ from nninvert.layers._base import (
     Preimage,
     Shape,
     Weights,
-    capped,
     size_of,
 )
 from nninvert.layers._outside import Outside, flat_rows
@@ -143,18 +142,12 @@ class SoftmaxLayer(Layer):
         reach = spread + mean + 4.0 * tolerances.EPS64 * largest
         loose = flat_rows(free)
         kernel = self.facts.lost
-        return Preimage(
-            x=self._centred(logits),
-            radius=capped(reach),
-            outside=judged.outside,
-            overshoot=judged.overshoot,
-            unit=judged.unit,
-            value=judged.value,
-            place=np.zeros(len(loose), dtype=np.int64),
-            proved=judged.proved,
-            free=loose if loose.any() else None,
-            free_dimensions=kernel + np.count_nonzero(loose, axis=1),
+        return judged.preimage(
+            self._centred(logits),
+            reach,
+            free=loose,
             origins=np.zeros(len(loose)),
+            kernel=kernel,
         )
 
     def config(self) -> dict[str, Any]:
