@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Mapping
 
 from nninvert.errors import InputError
 
@@ -26,12 +27,15 @@ _READ_ERRORS = {
 }
 
 
+def in_words(error: OSError, known: Mapping[int, tuple[str, str]]) -> tuple[str, str]:
+    """What was got and what to do, from `known` by the error's number."""
+    unknown = error.strerror or "an unknown system error", ""
+    return known.get(error.errno or 0, unknown)
+
+
 def unreadable(path: str, error: OSError) -> InputError:
     """Say in plain words why the system would not read `path`."""
-    number = error.errno if error.errno is not None else 0
-    got, next_step = _READ_ERRORS.get(
-        number, (error.strerror or "an unknown system error", "")
-    )
+    got, next_step = in_words(error, _READ_ERRORS)
     return InputError(
         "", got=got, expected="a readable file", next_step=next_step, file=path
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from nninvert.errors import OutputError
+from nninvert.files import in_words
 
 _OWN_STREAM = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 
@@ -34,10 +35,7 @@ _WRITE_ERRORS = {
 
 def unwritable(path: str, error: OSError) -> OutputError:
     """Say in plain words why the system would not write `path`."""
-    number = error.errno if error.errno is not None else 0
-    got, next_step = _WRITE_ERRORS.get(
-        number, (error.strerror or "an unknown system error", "")
-    )
+    got, next_step = in_words(error, _WRITE_ERRORS)
     if got == _NO_FOLDER:
         next_step = f"Make it first: mkdir -p {os.path.dirname(path)}"
     return OutputError(

@@ -10,7 +10,7 @@ import numpy as np
 from nninvert import hdf5
 from nninvert.arrays.npy import MAP_FROM, write_bytes
 from nninvert.arrays.place import Place
-from nninvert.errors import InputError, shortlist
+from nninvert.errors import InputError
 
 _MOST_LISTED = 8
 
@@ -72,11 +72,4 @@ def _ambiguous(found: list[str], inside: list[str], place: Place) -> InputError:
             next_step=f"It holds: {'; '.join(inside)}." if inside else "It is empty.",
             file=place.file,
         )
-    example = place.role if place.role in found else found[0]
-    return InputError(
-        place.inside(),
-        got=f"several data sets ({shortlist(found, _MOST_LISTED)})",
-        expected="one",
-        next_step=f"Name it, for example: {place.file}:{example}",
-        file=place.file,
-    )
+    return place.ambiguous("several data sets", found)

@@ -55,14 +55,7 @@ def _choose(names: list[str], key: str | None, place: Place) -> str:
     if key is None and len(names) == 1:
         return names[0]
     if key is None:
-        example = place.role if place.role in names else names[0]
-        raise InputError(
-            place.inside(),
-            got=f"{len(names)} arrays ({shortlist(names)})",
-            expected="one",
-            next_step=f"Name it, for example: {place.file}:{example}",
-            file=place.file,
-        )
+        raise place.ambiguous(f"{len(names)} arrays", names)
     for name in (key, key.removesuffix(".npy")):
         if name in names:
             return name

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from nninvert.errors import InputError, shortlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,14 @@ class Place:
     def inside(self, *parts: str) -> str:
         """The field of an error: places inside the file, else the role of the file."""
         return " > ".join(parts) or self.role
+
+    def ambiguous(self, what: str, names: Sequence[str]) -> InputError:
+        """Build the error for a file that holds several arrays and no key to choose."""
+        example = self.role if self.role in names else names[0]
+        return InputError(
+            self.inside(),
+            got=f"{what} ({shortlist(names)})",
+            expected="one",
+            next_step=f"Name it, for example: {self.file}:{example}",
+            file=self.file,
+        )

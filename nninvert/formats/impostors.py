@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import zipfile
 
 from nninvert.errors import FormatError, shortlist
-from nninvert.files import impostor, unreadable
+from nninvert.files import impostor
 
 _TORCH = (
     "In Python: s = torch.load('m.pt', weights_only=True); "
@@ -99,13 +98,12 @@ def _is_safetensors(head: bytes) -> bool:
 
 def _zip(path: str) -> tuple[str, str]:
     """Archives by the names inside."""
+    from nninvert.npz import member_names
+
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError):
-        return "a zip archive that is cut off or damaged", "Copy or download it again."
-    except OSError as error:
-        raise unreadable(path, error) from error
+        names = member_names(path)
+    except FormatError as error:
+        return error.got, error.next_step
     if "config.json" in names:
         return "a .keras archive, which is not read yet", _KERAS.format(path=path)
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
