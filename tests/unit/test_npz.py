@@ -7,17 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from npy_files import npy_bytes, raw_npy
 
 from nninvert import npz
 from nninvert.errors import DataError, FormatError, InputError, LimitError
 from nninvert.npy import read_header
 from nninvert.npz import is_npz, list_npz, member_names
-
-
-def _npy(values, version=None):
-    stream = io.BytesIO()
-    np.lib.format.write_array(stream, values, version=version)
-    return stream.getvalue()
 
 
 @pytest.fixture
@@ -65,7 +60,7 @@ def test_compressed_members_are_not_mapped(tmp_path, arrays):
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 def test_every_header_version(version):
-    header = read_header(io.BytesIO(_npy(np.ones((2, 3)), version)), file="f")
+    header = read_header(io.BytesIO(npy_bytes(np.ones((2, 3)), version)), file="f")
     assert (header.shape, header.dtype, header.fortran_order) == ((2, 3), "<f8", False)
 
 
@@ -99,14 +94,12 @@ HEADERS = {
 
 @pytest.mark.parametrize("text", HEADERS.values(), ids=HEADERS)
 def test_damaged_headers(text):
-    raw = text.encode()
-    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(raw)) + raw
     with pytest.raises(FormatError):
-        read_header(io.BytesIO(data), file="f")
+        read_header(io.BytesIO(raw_npy(text)), file="f")
 
 
 def test_a_header_that_is_cut_off_or_too_long():
-    whole = _npy(np.eye(2))
+    whole = npy_bytes(np.eye(2))
     for end in (3, 7, 9, 40):
         with pytest.raises(FormatError):
             read_header(io.BytesIO(whole[:end]), file="f")
@@ -143,7 +136,7 @@ def _with_directory_field(content, offset, data):
     return content[:place] + data + content[place + len(data) :]
 
 
-ONES = _npy(np.ones(3))
+ONES = npy_bytes(np.ones(3))
 
 
 def test_a_stream_gives_what_the_path_gives(listed, arrays):
@@ -213,19 +206,19 @@ def test_more_members_than_any_model_has(listed, monkeypatch):
 
 
 def test_well_packed_zeros_are_no_bomb(listed):
-    packed = _archive(("x.npy", _npy(np.zeros((1000, 1000)))))
+    packed = _archive(("x.npy", npy_bytes(np.zeros((1000, 1000)))))
     assert not listed(packed).arrays["x"].read().any()
 
 
 def test_an_archive_with_other_members_is_no_npz(tmp_path):
     path = tmp_path / "m.npz"
-    path.write_bytes(_archive(("W1.npy", _npy(np.eye(2))), ("a.txt", "x"), ("b/", "")))
+    path.write_bytes(_archive(("W1.npy", npy_bytes(np.eye(2))), ("a.txt", "x"), ("b/", "")))
     assert not is_npz(str(path))
     assert list(list_npz(str(path)).arrays) == ["W1"]
 
 
 def test_a_truncated_archive(listed):
-    content = _archive(("W1.npy", _npy(np.eye(30))), method=zipfile.ZIP_STORED)
+    content = _archive(("W1.npy", npy_bytes(np.eye(30))), method=zipfile.ZIP_STORED)
     for end in (4, 100, len(content) // 2, len(content) - 1):
         with pytest.raises(FormatError, match="cut off or damaged"):
             listed(content[:end])
@@ -238,7 +231,9 @@ def test_what_is_no_archive_is_no_npz(tmp_path):
 
 
 def test_values_whose_checksum_is_wrong(listed):
-    content = bytearray(_archive(("W1.npy", _npy(np.eye(30))), method=zipfile.ZIP_STORED))
+    content = bytearray(
+        _archive(("W1.npy", npy_bytes(np.eye(30))), method=zipfile.ZIP_STORED)
+    )
     content[1000] ^= 1
     member = listed(bytes(content)).arrays["W1"]
     with pytest.raises(FormatError, match="Bad CRC-32"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 import tracemalloc
@@ -10,23 +9,12 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from npy_files import npy_bytes, raw_npy
 
 from nninvert import npy
 from nninvert.arrays import npy as arrays_npy
 from nninvert.arrays import read_array
 from nninvert.errors import DataError, FormatError, LimitError, MachineError
-
-
-def npy_bytes(values, version=None):
-    stream = io.BytesIO()
-    np.lib.format.write_array(stream, values, version, allow_pickle=True)
-    return stream.getvalue()
-
-
-def raw_npy(header, data=b"", version=1):
-    text = header.encode()
-    length = len(text).to_bytes(2 if version == 1 else 4, "little")
-    return npy.MAGIC + bytes([version, 0]) + length + text + data
 
 
 @pytest.fixture

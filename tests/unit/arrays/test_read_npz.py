@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 
 import numpy as np
 import pytest
+from npy_files import npy_bytes
 
 from nninvert.arrays import read_array
 from nninvert.errors import DataError, FormatError, InputError
@@ -21,12 +21,6 @@ def zip_of(path, *members):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members:
             archive.writestr(name, content)
-
-
-def npy_bytes(values):
-    stream = io.BytesIO()
-    np.save(stream, values)
-    return stream.getvalue()
 
 
 ONES = npy_bytes(np.ones(3))

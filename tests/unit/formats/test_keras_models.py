@@ -249,31 +249,24 @@ def test_a_shared_layer_applied_twice(tmp_path):
     _check(write(tmp_path / "m.h5", model, {"d": [kernel]}), X @ k @ k)
 
 
-def test_names_split_over_several_attributes(tmp_path):
+def _split(attributes, name):
+    """Over several attributes, as Keras does with long lists."""
+    for k, item in enumerate(attributes.pop(name)):
+        attributes[f"{name}{k}"] = np.array([item])
+
+
+def _of_variable_length(attributes, name):
+    names = [item.decode() for item in attributes[name]]
+    attributes.create(name, names, dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize("store", [_split, _of_variable_length])
+def test_names_stored_in_other_ways(tmp_path, store):
     path = tmp_path / "m.h5"
     write(path, sequential(LAYERS, (4,)), WEIGHTS)
     with h5py.File(path, "a") as file:
-        for group, name in (
-            (file["model_weights"], "layer_names"),
-            (file["model_weights/a"], "weight_names"),
-        ):
-            names = group.attrs[name]
-            del group.attrs[name]
-            for k, item in enumerate(names):
-                group.attrs[f"{name}{k}"] = np.array([item])
-    _check(str(path))
-
-
-def test_names_as_variable_length_text(tmp_path):
-    path = tmp_path / "m.h5"
-    write(path, sequential(LAYERS, (4,)), WEIGHTS)
-    with h5py.File(path, "a") as file:
-        for group, name in (
-            (file["model_weights"], "layer_names"),
-            (file["model_weights/a"], "weight_names"),
-        ):
-            names = [item.decode() for item in group.attrs[name]]
-            group.attrs.create(name, names, dtype=h5py.string_dtype())
+        store(file["model_weights"].attrs, "layer_names")
+        store(file["model_weights/a"].attrs, "weight_names")
     _check(str(path))
 
 
