@@ -193,31 +193,32 @@ def summary(network: Network) -> ModelSummary:
 def _decide(
     network: Network, pieces: list[_Piece], context: Context, quick: bool
 ) -> _Decision:
+    n_in = network.n_in
     losing = [piece for piece in pieces if piece.one_to_one is False]
     if not losing:
         return _one_to_one(network, pieces, quick)
     if _onto(pieces) and not quick:
         first = losing[0]
-        return _Decision(Verdict.SURJECTIVE, first.place, _about(first))
+        return _Decision(Verdict.SURJECTIVE, first.place, _about(first, n_in))
     singular = next((piece for piece in pieces if piece.singular), None)
     if singular is not None and _open_before(pieces, singular):
         n_out, n_in = singular.sizes
         if n_out == n_in:
-            return _Decision(Verdict.SINGULAR, singular.place, _about(singular))
+            return _Decision(Verdict.SINGULAR, singular.place, _about(singular, n_in))
     narrow = min(pieces, key=lambda piece: piece.rank)
     continuous = all(piece.continuous for piece in pieces)
-    if continuous and narrow.rank < network.n_in:
-        first = next(piece for piece in pieces if piece.rank < network.n_in)
+    if continuous and narrow.rank < n_in:
+        first = next(piece for piece in pieces if piece.rank < n_in)
         others = "" if len(losing) > 1 else ". The other layers lose nothing"
         witness = None if quick else _witness(network, context)
         return _Decision(
-            Verdict.NOT_INJECTIVE, first.place, _about(first) + others, witness
+            Verdict.NOT_INJECTIVE, first.place, _about(first, n_in) + others, witness
         )
     witness = None if quick else _witness(network, context)
     first = losing[0]
     if witness is not None:
-        return _Decision(Verdict.NOT_INJECTIVE, first.place, _about(first), witness)
-    text = f"{_about(first)}; for the whole network it is not decided"
+        return _Decision(Verdict.NOT_INJECTIVE, first.place, _about(first, n_in), witness)
+    text = f"{_about(first, n_in)}; for the whole network it is not decided"
     return _Decision(Verdict.UNDECIDED, first.place, text)
 
 
@@ -227,7 +228,11 @@ def _one_to_one(network: Network, pieces: list[_Piece], quick: bool) -> _Decisio
         square = all(piece.sizes[0] == piece.sizes[1] for piece in pieces)
         widths = "square layers" if square else "layers that never narrow"
         shapes = f"{widths} and one-to-one activations"
-        sentence = f"{shapes}; ranks were not computed" if quick else f"{_about(unknown)}"
+        sentence = (
+            f"{shapes}; ranks were not computed"
+            if quick
+            else f"{_about(unknown, network.n_in)}"
+        )
         return _Decision(Verdict.UNDECIDED, None if quick else unknown.place, sentence)
     taller = next((piece for piece in pieces if piece.sizes[0] > piece.sizes[1]), None)
     if taller is None:
@@ -282,11 +287,16 @@ def _layer(piece: _Piece) -> str:
     return f"layer {index} '{name}'"
 
 
-def _about(piece: _Piece) -> str:
-    reason = piece.reason
-    return (
-        f"{_layer(piece)} {reason}" if not piece.singular else f"{_layer(piece)}: {reason}"
-    )
+def _about(piece: _Piece, n_in: int) -> str:
+    """Name a layer and what it loses of x, the network's `n_in` inputs."""
+    if piece.singular:
+        return f"{_layer(piece)}: {piece.reason}"
+    m, n = piece.sizes
+    if not piece.is_linear or n == n_in:
+        return f"{_layer(piece)} {piece.reason}"
+    # The reason of the layer counts directions of its own input.
+    lost = f": at least {n_in - m} directions of x are lost" if m < n_in else ""
+    return f"{_layer(piece)} maps {n} numbers to {m}{lost}"
 
 
 def _image(pieces: list[_Piece], network: Network, verdict: Verdict) -> str:

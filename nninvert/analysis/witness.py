@@ -169,7 +169,7 @@ def _lost_direction(
     A random vector less its part in the row space: a basis of the kernel itself would be
     an n by n matrix, too large where few outputs depend on many inputs.
     """
-    jacobian = network.linearize(x[None, :]).dense()[0]
+    jacobian, _ = _scaled_rows(network.linearize(x[None, :]))
     if not np.isfinite(jacobian).all():
         return None
     _, values, basis = np.linalg.svd(jacobian, full_matrices=False)
@@ -215,10 +215,22 @@ def _correction(
     """The Newton step of minimum norm; layer by layer where J is too large for that."""
     if not dense_is_cheap(network):
         return np.asarray(near.solve(difference, context)[0])
-    jacobian = near.dense()[0]
-    if not np.isfinite(jacobian).all():
+    jacobian, size = _scaled_rows(near)
+    wanted = difference[0] / size
+    if not (np.isfinite(jacobian).all() and np.isfinite(wanted).all()):
         return None
-    return np.asarray(np.linalg.lstsq(jacobian, difference[0], rcond=None)[0])
+    return np.asarray(np.linalg.lstsq(jacobian, wanted, rcond=None)[0])
+
+
+def _scaled_rows(near: FlatLinearization) -> tuple[Float64, Float64]:
+    """J with rows of size 1, and their sizes, 1 for rows of zeros.
+
+    A probability of 1e-20 has a slope as small, and is an equation like any other.
+    """
+    jacobian = near.dense()[0]
+    size = np.abs(jacobian).max(axis=1)
+    size = np.where(size > 0.0, size, 1.0)
+    return jacobian / size[:, None], size
 
 
 def is_lost_on_the_way(
