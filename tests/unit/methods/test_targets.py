@@ -74,6 +74,7 @@ def test_a_tolerance_lets_a_row_in(chain):
     report, _ = judge(chain, y, within=0.02)
     assert report.reachable == (True,)
     assert report.residual[0] <= 0.02
+    assert report.layer == (None,)
 
 
 def test_outputs_that_do_not_matter_are_not_judged(chain):
