@@ -222,13 +222,15 @@ class Network:
                 matrix = values if isinstance(values, StoredMatrix) else _as_row(values)
                 found = matrix.first_non_finite()
                 if found is not None:
+                    place = f"at index {found.column}"
+                    if matrix is values:
+                        place = f"from input {found.column} to output {found.row}"
                     raise DataError(
                         name,
-                        got=f"{found.count} values that are NaN or infinite, the first "
-                        f"({found.value}) in row {found.row}, column {found.column}",
+                        got=f"{found.value} {place} (NaN or infinite: {found.count:,})",
                         expected="finite weights",
                         next_step="The training diverged or the file is damaged; take "
-                        "an earlier checkpoint",
+                        "an earlier checkpoint.",
                         file=self.source.path,
                         layer=(node.index, node.name),
                     )

@@ -195,10 +195,16 @@ def _plain_dtype(descr: object, file: str, field: str) -> np.dtype[np.generic]:
             got="pickled Python objects",
             expected="an array of numbers",
             because="unpickling runs code from the file, so nninvert never does it",
-            next_step="Save each array by itself: numpy.savez('m.npz', W1=W1, b1=b1)",
+            next_step="Save each array of numbers by itself, with dtype=float.",
             file=file,
         )
-    raise DataError(field, got=f"values of type {dtype}", expected="numbers", file=file)
+    raise DataError(
+        field,
+        got=f"values of type {dtype}",
+        expected="numbers",
+        next_step="Save array.astype(float).",
+        file=file,
+    )
 
 
 def _fill(stream: BinaryIO, flat: NDArray[np.generic]) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from nninvert.errors import UsageError
+from nninvert.errors import NninvertError, UsageError
 
 if TYPE_CHECKING:
     from nninvert.arrays import LoadedArray
@@ -24,6 +25,7 @@ class Sources:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._stdin_is: str | None = None
+        self._files: dict[str, str] = {}
 
     def read(self, source: str, field: str) -> LoadedArray:
         """Read the array `source`, ``-`` from standard input.
@@ -38,7 +40,18 @@ class Sources:
         stdin: BinaryIO | None = None
         if source == "-":
             stdin = self._take_stdin(field)
-        return read_array(source, stdin=stdin, field=field)
+        loaded = read_array(source, stdin=stdin, field=field)
+        self._files[field] = loaded.source
+        return loaded
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Let errors that the library raises about an array tell which file it is from."""
+        try:
+            yield
+        except NninvertError as error:
+            field = error.field.partition(" > ")[0]
+            raise error.at(file=self._files.get(field, "")) from error
 
     def _take_stdin(self, field: str) -> BinaryIO:
         if self._stdin_is is not None:

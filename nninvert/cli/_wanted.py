@@ -100,7 +100,8 @@ def _near(
     else:
         loaded = sources.read(wanted.near, "near")
         values, names = loaded.values, loaded.names
-    rows = as_rows(values, network.graph.input_shape, "near")
+    with sources.named():
+        rows = as_rows(values, network.graph.input_shape, "near")
     return (rows[0] if rows.shape[0] == 1 else rows), names
 
 

@@ -89,10 +89,10 @@ def check(
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
     context = Context(threads=manner.threads)
-    with listening(context, streams, manner):
+    with sources.named(), listening(context, streams, manner):
         report = api.check(
             network,
-            target=sources.read(target, "target") if target else None,
+            target=sources.read(target, "y") if target else None,
             pairs=_both(pairs, sources),
             inputs=sources.read(inputs, "inputs") if inputs else None,
             quick=quick,
@@ -130,7 +130,7 @@ def _both(
 ) -> tuple[LoadedArray, LoadedArray] | None:
     if pairs is None:
         return None
-    return sources.read(pairs[0], "X"), sources.read(pairs[1], "Y")
+    return sources.read(pairs[0], "X of --pairs"), sources.read(pairs[1], "Y of --pairs")
 
 
 def exit_code(report: CheckReport) -> int:

@@ -40,8 +40,10 @@ def forward(
 
     require_output(output.file, (model, inputs), streams, manner)
     network = open_model(model, reading)
-    x = Sources(streams).read(inputs, "x")
-    y = api.forward(network, x, single=layout.single)
+    sources = Sources(streams)
+    x = sources.read(inputs, "x")
+    with sources.named():
+        y = api.forward(network, x, single=layout.single)
     names = tuple(f"y{index}" for index in range(network.n_out))
     write_result(output.file, y, network.graph.output_shape, names, streams, manner)
     if manner.json:

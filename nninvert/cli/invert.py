@@ -133,7 +133,11 @@ def invert(
     context = Context(
         threads=manner.threads, seed=search.seed, time_limit=search.time_limit
     )
-    with listening(context, streams, manner), interruptible(context, streams):
+    with (
+        sources.named(),
+        listening(context, streams, manner),
+        interruptible(context, streams),
+    ):
         result = api.invert(
             network,
             y,

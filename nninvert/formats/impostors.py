@@ -14,6 +14,7 @@ _TORCH = (
     "Then: nninvert ... m.npz --activations tanh,linear"
 )
 _KERAS = "In Keras: keras.models.load_model({path!r}).save('m.h5')."
+_KNOWN = "What can be read: nninvert info --layers"
 _EXPECTED = "a Keras HDF5 model, or weights in .npz or .h5"
 
 
@@ -79,14 +80,14 @@ def _looks_like(head: bytes, path: str) -> tuple[str, str]:
             return "a Keras architecture (JSON) without weights", (
                 "In Keras: m = model_from_json(...); m.load_weights(...); m.save('m.h5')."
             )
-        return "JSON, but no model", ""
+        return "JSON, but no model", _KNOWN
     if text.startswith(b"//"):
         return "a text file, perhaps .nnet, which is not read yet", (
             "Save its matrices: numpy.savez('m.npz', W1=W1, b1=b1)"
         )
     if head.isascii() and b"\x00" not in head:
         return "a text file", f"See what is in it: head {shlex.quote(path)}"
-    return f"a file of another kind, first bytes {head[:8].hex(' ')}", ""
+    return f"a file of another kind, first bytes {head[:8].hex(' ')}", _KNOWN
 
 
 def _is_safetensors(head: bytes) -> bool:

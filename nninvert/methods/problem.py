@@ -66,23 +66,24 @@ def _require_usable(values: Float64, wanted: Mask, nan_is_free: bool) -> None:
     if infinite.size:
         row, column = (int(k) for k in infinite[0])
         raise DataError(
-            f"row {row} > output {column}",
+            f"y > row {row} > output {column}",
             got=f"{values[row, column]} ({len(infinite)} infinite values in all)",
             expected="finite targets",
+            next_step="If this output does not matter: NaN there, and --nan-is-free.",
         )
     missing = np.argwhere(~wanted)
     if missing.size and not nan_is_free:
         row, column = (int(k) for k in missing[0])
         raise DataError(
-            f"row {row} > output {column}",
+            f"y > row {row} > output {column}",
             got=f"NaN ({len(missing)} in all)",
             expected="a number",
-            next_step="If this output does not matter: --nan-is-free",
+            next_step="If this output does not matter: --nan-is-free.",
         )
     empty = np.flatnonzero(~wanted.any(axis=1))
     if empty.size:
         raise DataError(
-            f"row {int(empty[0])}",
+            f"y > row {int(empty[0])}",
             got="NaN only",
             expected="at least one output that matters",
         )

@@ -60,10 +60,12 @@ def as_rows(
     if single is not None:
         one, many = one and single, many and not single
     if not (one or many):
+        turned = values.ndim == 2 and values.shape[0] == n
         raise ShapeError(
             field,
             got=f"shape {values.shape}",
             expected=f"{_shape_text(shape)} for one row, or (rows, {_inner_text(shape)})",
+            next_step="It may be transposed: rows come first." if turned else "",
         )
     rows = values.reshape(-1, n) if values.size else values
     if values.size == 0 or rows.shape[0] == 0:
@@ -165,7 +167,7 @@ def make_bounds(
     if crossed.size:
         i = int(crossed[0])
         raise UsageError(
-            f"input {i}",
+            f"--lower, --upper > input {i}",
             got=f"lower {low[i]:g} above upper {high[i]:g}",
             expected="lower <= upper",
         )

@@ -71,6 +71,14 @@ class TestCheck:
         assert done.code == 2
         assert "standard input only once" in done.err
 
+    def test_the_file_of_a_wrong_pair_is_named(self, model):
+        np.save("nan.npy", np.full_like(np.load("y.npy"), np.nan))
+        done = run("check", "m.h5", "--pairs", "x.npy", "nan.npy")
+        assert (done.code, done.err.count("\n")) == (3, 1)
+        assert done.err.startswith("nan.npy > Y of --pairs > row 0")
+        done = run("check", "m.h5", "--target", "nan.npy")
+        assert done.err.startswith("nan.npy > y > row 0 > output 0: got NaN")
+
     def test_pairs_agree(self, model):
         done = run("check", "m.h5", "--pairs", "x.npy", "y.npy")
         assert done.code == 0
@@ -245,6 +253,17 @@ class TestInvert:
         assert run("invert", "m.h5", "bad.csv").code == 3
         np.save("nan.npy", np.full((2, 3), np.nan))
         assert run("invert", "m.h5", "nan.npy").code == 3
+
+    def test_a_file_whose_shape_does_not_fit_is_named(self, model):
+        np.save("turned.npy", np.load("y.npy").T)
+        done = run("invert", "m.h5", "turned.npy")
+        assert (done.code, done.err.count("\n")) == (3, 1)
+        assert done.err.startswith("turned.npy > y: got shape (")
+        assert done.err.endswith("It may be transposed: rows come first.\n")
+        np.save("short.npy", np.zeros(1 + np.load("x.npy").shape[1]))
+        for word, field in (("--near", "near"), ("--lower", "--lower")):
+            done = run("invert", "m.h5", "y.npy", word, "short.npy")
+            assert done.err.startswith(f"short.npy > {field}: got shape (")
 
     def test_nan_is_free(self, model):
         y = np.load("y.npy")

@@ -151,11 +151,12 @@ def test_bad_weights_are_named(value):
     matrix[2, 1] = value
     net = network(matrix, "tanh")
     with pytest.raises(
-        DataError, match=r"layer 0 'layer_0' > kernel: got 1 .* row 1, column 2"
+        DataError,
+        match=r"layer 0 'layer_0' > kernel: got (nan|inf) from input 2 to output 1 \(.*: 1\)",
     ):
         net.require_finite()
     scaler = Normalization((2,), np.array([0.0, value]), np.ones(2), (0,), invert=False)
-    with pytest.raises(DataError, match=r"mean: got 1 values"):
+    with pytest.raises(DataError, match=r"mean: got (nan|inf) at index 1"):
         network(scaler).require_finite()
     network(np.eye(2), "tanh").require_finite()
 
