@@ -187,8 +187,8 @@ def test_stored_targets_are_solved():
 
 
 def test_probabilities_down_to_two_in_a_billion_are_met():
-    """Rows 0 and 2 of the stored ones; for the others the search may stop too early."""
-    y = np.load(FOLDER / "classifier_y.npy")[[0, 2]]
+    """Least squares on probabilities would not see the small ones: logits do."""
+    y = np.load(FOLDER / "classifier_y.npy")
     assert y.min() < 3e-9
     result = nninvert.invert(CLASSIFIER.load(), y)
     assert result.solved.all()

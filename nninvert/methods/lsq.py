@@ -153,6 +153,12 @@ class _RowSearch:
             if unreachable is not None and unreachable[self.row]:
                 return self._nearest_output(near)
             starts += self._inner_starts(near)
+            # The default tolerance is that of the terms at each point itself.
+            if self.problem.within is None:
+                for x in starts:
+                    inside = np.array_equal(x, np.clip(x, region.lower, region.upper))
+                    if inside and self._band(x).contains(self.value(x)):
+                        return self._search(x, [x])
             found = self._search(near, starts)
             if found.feasible or self.problem.within is not None:
                 return found
