@@ -17,7 +17,12 @@ from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.graph import Graph, Node, Segment
 from nninvert.layers.prelu import PReLU
 from nninvert.layers.reshape import Identity, Permute, Reshape
-from nninvert.layers.scaling import BatchNormalization, Normalization, Rescaling
+from nninvert.layers.scaling import (
+    BatchNormalization,
+    DiagonalLayer,
+    Normalization,
+    Rescaling,
+)
 from nninvert.layers.softmax import LogSoftmax, Softmax
 
 LAYERS: dict[str, type[Layer]] = {
@@ -56,6 +61,7 @@ __all__ = [
     "AffineRun",
     "BatchNormalization",
     "Dense",
+    "DiagonalLayer",
     "Elementwise",
     "Facts",
     "Graph",

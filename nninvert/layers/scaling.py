@@ -44,6 +44,18 @@ class DiagonalLayer(LinearLayer):
         return DiagonalMap(diagonal.ravel(), self.stored_eps), bias
 
     @property
+    def centre(self) -> Float64:
+        """The input that stands for a typical one, shape (*input_shape).
+
+        What is mapped to zero, and zero where a unit is multiplied by zero; layers that
+        hold the mean of their inputs say that instead.
+        """
+        scale, shift = np.broadcast_arrays(*self.scale_and_shift())
+        found = np.zeros(scale.shape)
+        np.divide(-shift, scale, out=found, where=scale != 0.0)
+        return np.broadcast_to(found, self.input_shape)
+
+    @property
     def stored_eps(self) -> float:
         """Spacing at 1 of the stored parameters."""
         types = [w.dtype for w in self.weights().values()]
@@ -111,6 +123,12 @@ class BatchNormalization(DiagonalLayer):
         scale = scale * arrays.get("gamma", 1.0)
         return scale, arrays.get("beta", 0.0) - arrays["mean"] * scale
 
+    @property
+    def centre(self) -> Float64:
+        """The stored mean."""
+        mean = along_axes(self.parameters["mean"], self.axes, self.input_shape, "mean")
+        return np.broadcast_to(mean, self.input_shape)
+
     def config(self) -> dict[str, Any]:
         """Epsilon and axes."""
         return {"epsilon": self.epsilon, "axes": list(self.axes)}
@@ -168,6 +186,14 @@ class Normalization(DiagonalLayer):
         if self.invert:
             return deviation, mean
         return 1.0 / deviation, -mean / deviation
+
+    @property
+    def centre(self) -> Float64:
+        """The stored mean; of an inverted layer what it maps to zero."""
+        if self.invert:
+            return super().centre
+        mean = along_axes(self.mean, self.axes, self.input_shape, "mean")
+        return np.broadcast_to(mean, self.input_shape)
 
     def config(self) -> dict[str, Any]:
         """Axes and direction."""

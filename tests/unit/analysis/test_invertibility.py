@@ -340,7 +340,7 @@ def test_quick_looks_at_structure_only(rng, monkeypatch):
 def test_weights_that_are_not_finite_are_refused_unless_quick():
     kernel = np.eye(2)
     kernel[1, 0] = np.nan
-    with pytest.raises(DataError, match=r"layer 0 'layer_0' > kernel.* 1 values"):
+    with pytest.raises(DataError, match=r"layer 0 'layer_0' > kernel: got nan .*: 1\)"):
         check(kernel, "tanh")
     assert check(kernel, "tanh", quick=True).verdict is Verdict.UNDECIDED
 

@@ -45,14 +45,20 @@ def test_only_the_first_scaler_counts():
     np.testing.assert_array_equal(default_near(net), np.zeros(3))
 
 
-def test_units_that_a_scaler_ignores_are_zero():
+def test_the_mean_of_a_batch_normalisation_whatever_gamma_and_beta_are():
     parameters = {
         "mean": np.array([1.0, 2.0]),
         "variance": np.ones(2),
-        "gamma": np.array([0.0, 3.0]),
+        "gamma": np.array([0.0, 1e-6]),
+        "beta": np.array([0.0, 5.0]),
     }
     net = network(BatchNormalization((2,), parameters, 1e-3, (0,)))
-    np.testing.assert_allclose(default_near(net), [0.0, 2.0])
+    np.testing.assert_array_equal(default_near(net), [1.0, 2.0])
+
+
+def test_units_that_a_rescaling_ignores_are_zero():
+    net = network(Rescaling((2,), np.array([0.0, 4.0]), np.array([3.0, 8.0])))
+    np.testing.assert_array_equal(default_near(net), [0.0, -2.0])
 
 
 @pytest.mark.parametrize("nested", [False, True])
