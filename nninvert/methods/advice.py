@@ -24,9 +24,9 @@ _FAR = 100.0
 def measured_advice(problem: Problem, result: InversionResult) -> tuple[str, ...]:
     """Say so when targets look measured rather than computed by this network.
 
-    The sign: with no tolerance and no bounds, more than a fifth of the rows are far from being met,
-    yet the nearest outputs come within 30 % of them. How much the model knows, the
-    targets alone cannot tell: the nearest outputs fit the noise, too.
+    The sign: with no tolerance and no bounds, more than a fifth of the rows are far from
+    being met, yet the nearest outputs come within 30 % of them. How much the model knows,
+    the targets alone cannot tell: the nearest outputs fit the noise, too.
     """
     if problem.within is not None or not problem.bounds.are_open:
         return ()
