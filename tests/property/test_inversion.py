@@ -1,6 +1,6 @@
 """The round trip: for y = f(x0), x0 standard normal, the driver finds x0 again.
 
-The issue asks for a relative residual of 1e-11 and ||x - x0|| / ||x0|| <= 10 cond(J) u.
+Wanted: a relative residual of 1e-11 and ||x - x0|| / ||x0|| <= 10 cond(J) u.
 The second cannot hold for any method where values have offsets (biases, sigmoid): what a
 layer gives, h = g(x0), is rounded relative to ||h||, which may be much larger than
 ||G|| ||x0||, G being the Jacobian of g; a later bias may hide that from y. The relative
