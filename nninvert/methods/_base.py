@@ -47,13 +47,13 @@ class Method(ABC):
         For ``--method``, plans and reports.
     summary : str
         One line for ``--help`` and the README's table.
-    honours_bounds : bool
-        Whether its x respect `Problem.bounds`.
+    searches : bool
+        Whether an attempt that was not stopped is a local least-squares point.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    honours_bounds: ClassVar[bool]
+    searches: ClassVar[bool] = False
 
     @abstractmethod
     def obstacle(self, problem: Problem) -> str:

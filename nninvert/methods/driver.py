@@ -105,14 +105,19 @@ def invert(
         start = None
         if len(steps) > 1:
             start = ledger.x[open_rows].astype(np.float64)
-            known = proofs(part, _judge(part, ledger.x[open_rows]).tolerance)
-            unreachable = np.array([proof is not Proof.NONE for proof in known])
-            part = replace(part, unreachable=unreachable)
+            part = replace(part, unreachable=_out_of_reach(part, ledger.x[open_rows]))
         attempt = choice.method.attempt(part, start)
         if part.within is not None and ledger.x.dtype != np.float64:
             attempt = _inside_after_cast(choice.method, part, attempt, ledger.x.dtype)
-        _enter(ledger, part, open_rows, attempt, name)
+        _enter(ledger, part, open_rows, attempt, choice.method)
     return _conclude(problem, ledger, Plan(method, tuple(steps)), started)
+
+
+def _out_of_reach(problem: Problem, x: NDArray[np.floating]) -> Mask:
+    """Rows that are proved to be out of reach, by the tolerances at the x so far."""
+    tol = _judge(problem, x).tolerance
+    known = proofs(problem, np.where(np.isfinite(tol), tol, np.inf))
+    return np.array([proof is not Proof.NONE for proof in known], dtype=np.bool_)
 
 
 def _inside_after_cast(
@@ -140,7 +145,11 @@ def _inside_after_cast(
 
 
 def _enter(
-    ledger: _Ledger, part: Problem, rows: NDArray[np.int64], attempt: Attempt, name: str
+    ledger: _Ledger,
+    part: Problem,
+    rows: NDArray[np.int64],
+    attempt: Attempt,
+    method: Method,
 ) -> None:
     """Judge an attempt and keep, row by row, what is better than before."""
     written = _cast(part, attempt.x, ledger.x.dtype)
@@ -151,10 +160,10 @@ def _enter(
     ledger.x[chosen] = written[better]
     ledger.misfit[chosen] = judged.misfit[better]
     ledger.solved[chosen] = judged.solved[better]
-    ledger.method[chosen] = name
+    ledger.method[chosen] = method.name
     ledger.stopped[rows] = attempt.stopped
     # A search that ended by itself and found nothing better confirms what was there.
-    ledger.searched[rows] |= (name == "lsq") & ~attempt.stopped
+    ledger.searched[rows] |= method.searches & ~attempt.stopped
     texts = np.array(attempt.reason, dtype=object)
     ledger.reason[rows] = np.where(texts == "", ledger.reason[rows], texts)
     # What is left to say of a row that is solved is what the solving method says.

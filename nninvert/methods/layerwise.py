@@ -28,7 +28,6 @@ class Exact(Method):
 
     name = "exact"
     summary = "layer by layer, for square layers and one-to-one activations"
-    honours_bounds = False
 
     def obstacle(self, problem: Problem) -> str:
         """Name the first segment that is not one-to-one."""
@@ -57,7 +56,6 @@ class PseudoInverse(Method):
 
     name = "pinv"
     summary = "layer by layer with pseudo-inverses (minimum norm), then corrected"
-    honours_bounds = False
 
     def obstacle(self, problem: Problem) -> str:
         """There is none."""

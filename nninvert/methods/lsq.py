@@ -54,7 +54,7 @@ class LeastSquares(Method):
 
     name = "lsq"
     summary = "whole-network least squares: bounds, tolerances, the x nearest to --near"
-    honours_bounds = True
+    searches = True
 
     def obstacle(self, problem: Problem) -> str:
         """Too many inputs, or a Jacobian that does not fit into the memory."""
