@@ -29,11 +29,13 @@ Float64 = NDArray[np.float64]
 _TRIES = 8
 _STEPS = (1.0, 0.1, 0.01)
 _CORRECTIONS = 8
-_AGREEMENT = 64.0
+_AGREEMENT = 32.0
+"""Spacings of the terms of y that f(x1) and f(x2) may differ by: half of what tests and
+users allow, as equal rows of different batches differ by some themselves."""
 _APART = 0.5
 
 _SAME = 1e-8
-"""What remains of a difference that a layer takes away: the corrections of x2 leave 64
+"""What remains of a difference that a layer takes away: the corrections of x2 leave 32
 spacings of y, which the later layers' inverses may make a million times larger."""
 
 
