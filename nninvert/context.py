@@ -123,12 +123,6 @@ class Context:
     ----------
     memory : int
         Bytes that the computation may hold; default: 80 % of what is free now.
-    scratch : Path or None
-        Folder for temporary files; None: beside the output.
-    threads : int or None
-        BLAS threads; None: the libraries' own default.
-    engine : str
-        Which linear algebra engine; "auto" lets the program choose.
     seed : int
         Of every random choice.
     time_limit : float or None
@@ -140,9 +134,6 @@ class Context:
     """
 
     memory: int = field(default_factory=lambda: int(0.8 * available_memory()))
-    scratch: Path | None = None
-    threads: int | None = None
-    engine: str = "auto"
     seed: int = 0
     time_limit: float | None = None
     listener: Callable[[Event], None] = _ignore

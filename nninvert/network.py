@@ -167,13 +167,20 @@ class Network:
 
     def forward(self, x: Float64) -> Float64:
         """Evaluate f in float64 by the plain forward pass, (batch, n_in) to (., n_out)."""
-        shaped = x.reshape(x.shape[0], *self.graph.input_shape)
-        return self.graph.forward(shaped).reshape(x.shape[0], -1)
+        return self._leaving(self.graph.forward(self._entering(x)))
+
+    def _entering(self, x: Float64) -> Float64:
+        """Flat rows as the graph takes them."""
+        (part,) = self.inputs.unpack(x).values()
+        return part
+
+    def _leaving(self, y: Float64) -> Float64:
+        """What the graph gives as flat rows."""
+        return self.outputs.pack({self.outputs.parts[0].name: y})
 
     def linearize(self, x: Float64) -> FlatLinearization:
         """Value and Jacobian products at each row of x, shape (batch, n_in)."""
-        shaped = x.reshape(x.shape[0], *self.graph.input_shape)
-        inner = self.graph.linearize(shaped)
+        inner = self.graph.linearize(self._entering(x))
         return FlatLinearization(inner, self.graph.input_shape, self.graph.output_shape)
 
     def forward_with_terms(self, x: Float64) -> tuple[Float64, Float64]:
@@ -189,7 +196,7 @@ class Network:
         """
         nodes = list(self.graph.leaves())
         last = max((k for k, node in enumerate(nodes) if _adds_terms(node)), default=None)
-        value = x.reshape(x.shape[0], *self.graph.input_shape)
+        value = self._entering(x)
         if last is None:
             y = self.forward(x)
             return y, np.abs(y)

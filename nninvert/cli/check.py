@@ -88,7 +88,7 @@ def check(
     sources = Sources(streams)
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
-    context = Context(threads=manner.threads)
+    context = Context()
     with sources.named(), listening(context, streams, manner):
         report = api.check(
             network,

@@ -130,9 +130,7 @@ def invert(
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
     y = sources.read(targets, "y")
-    context = Context(
-        threads=manner.threads, seed=search.seed, time_limit=search.time_limit
-    )
+    context = Context(seed=search.seed, time_limit=search.time_limit)
     with (
         sources.named(),
         listening(context, streams, manner),

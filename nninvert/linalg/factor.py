@@ -36,7 +36,7 @@ def factorise(linear_map: LinearMap, context: Context) -> Factorisation:
     context : Context
         Its `FactorStore` keeps the result as long as memory allows.
     """
-    key = (*linear_map.key, "float64", context.engine)
+    key = (*linear_map.key, "float64")
     return context.factors.get_or_build(
         key, lambda: select_factorisation(linear_map, context)
     )

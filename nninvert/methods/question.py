@@ -153,8 +153,9 @@ def make_bounds(
     UsageError
         If a lower bound exceeds its upper one, or a fixed value lies outside.
     """
-    low = _per_input(lower, n_in, "--lower", -np.inf)
-    high = _per_input(upper, n_in, "--upper", np.inf)
+    nothing = Bounds.unlimited(n_in)
+    low = nothing.lower if lower is None else _per_input(lower, n_in, "--lower")
+    high = nothing.upper if upper is None else _per_input(upper, n_in, "--upper")
     for option, hopeless in (("--lower", low == np.inf), ("--upper", high == -np.inf)):
         if hopeless.any():
             raise UsageError(
@@ -184,9 +185,7 @@ def make_bounds(
     return Bounds(low, high)
 
 
-def _per_input(values: ArrayLike | None, n_in: int, option: str, default: float) -> Float64:
-    if values is None:
-        return np.full(n_in, default)
+def _per_input(values: ArrayLike, n_in: int, option: str) -> Float64:
     array = np.asarray(values, dtype=np.float64).squeeze()
     if array.ndim > 1 or array.size not in (1, n_in):
         raise UsageError(
