@@ -80,6 +80,7 @@ def forward(network: Network, x: Values, *, single: bool | None = None) -> Float
     Returns
     -------
     float64 array, shape (rows, n_out)
+        NaN in the rows in which x is: what `invert` could not find stays visible.
     """
     rows = as_rows(_stored(x), network.graph.input_shape, "x", single)
     return network.forward(rows.astype(np.float64))
