@@ -62,13 +62,15 @@ def pull_back_boxes(
     last = len(network.segments) - 1
     # The range of an activation is known; that of a matrix is as good as its rank.
     known = not isinstance(network.segments[last].layer, LinearLayer)
-    trusted = radii_are_trusted(network, context)
-    proof = []
-    for proved, place in zip(found.proved, found.place, strict=True):
-        if not proved or not (trusted or (known and place == last)):
-            proof.append(Proof.NONE)
-        else:
-            proof.append(Proof.OUTPUT_RANGE if place == last else Proof.PULL_BACK)
+    at_the_end = found.place == last
+    proved = found.proved & at_the_end & known
+    # The spectra are only looked at where a proof hangs on them.
+    if (found.proved & ~proved).any() and radii_are_trusted(network, context):
+        proved = found.proved
+    kinds = [Proof.OUTPUT_RANGE if end else Proof.PULL_BACK for end in at_the_end]
+    proof = [
+        kind if holds else Proof.NONE for kind, holds in zip(kinds, proved, strict=True)
+    ]
     return Reach(tuple(proof), found)
 
 

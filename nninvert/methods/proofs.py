@@ -33,8 +33,12 @@ def proofs(problem: Problem, tolerance: Float64) -> tuple[Proof, ...]:
         problem.network, problem.targets.values, radius, problem.context
     )
     missed = reachability.outside_bounds(reach, problem.bounds.lower, problem.bounds.upper)
-    trusted = reachability.radii_are_trusted(problem.network, problem.context)
+    missed &= ~reach.proved
+    if not missed.any():
+        return reach.proof
+    if not reachability.radii_are_trusted(problem.network, problem.context):
+        return reach.proof
     return tuple(
-        Proof.BOUNDS if found is Proof.NONE and missed[row] and trusted else found
-        for row, found in enumerate(reach.proof)
+        Proof.BOUNDS if outside else proof
+        for proof, outside in zip(reach.proof, missed, strict=True)
     )
