@@ -225,6 +225,7 @@ class _Judgement:
     solved: Mask
     misfit: Float64
     fitted: Float64
+    terms: Float64
     tolerance: Float64
 
 
@@ -243,6 +244,7 @@ def _judge(problem: Problem, x: NDArray[np.floating]) -> _Judgement:
         solved=(error <= tol).all(axis=1) & allowed,
         misfit=np.where(np.isfinite(misfit) & allowed, misfit, np.inf),
         fitted=fitted,
+        terms=terms,
         tolerance=tol,
     )
 
@@ -263,7 +265,7 @@ def _conclude(
     status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
     _complete_reasons(ledger, proof, status)
     unique, free = _uniqueness(problem, ledger, status)
-    moved, digits = _movement(problem, ledger, finite)
+    moved, digits = _movement(problem, ledger, finite, judged.terms)
     wanted = problem.targets.wanted
     error = np.where(wanted, np.abs(fitted - problem.targets.values), 0.0)
     size = row_norms(np.where(wanted, problem.targets.values, 0.0))
@@ -348,7 +350,9 @@ def _uniqueness(
     return tuple(found), free
 
 
-def _movement(problem: Problem, ledger: _Ledger, finite: Mask) -> tuple[Float64, Float64]:
+def _movement(
+    problem: Problem, ledger: _Ledger, finite: Mask, terms: Float64
+) -> tuple[Float64, Float64]:
     """Relative movement of x by what y leaves open, and the digits that leaves."""
     on_edge = on_unattained_end(problem.network, problem.targets.values).any(axis=1)
     moved = np.full(problem.rows, np.nan)
@@ -358,8 +362,7 @@ def _movement(problem: Problem, ledger: _Ledger, finite: Mask) -> tuple[Float64,
     if rows.size:
         x = ledger.x[rows].astype(np.float64)
         part = problem.take(rows).targets
-        _, terms = problem.network.forward_with_terms(x)
-        errors = np.where(part.wanted, part.precision.uncertainty(terms), 0.0)
+        errors = np.where(part.wanted, part.precision.uncertainty(terms[rows]), 0.0)
         distance = sensitivity.movement(problem.network, x, errors, problem.context)
         moved[rows], digits[rows] = sensitivity.digits_from_movement(distance, x)
     return moved, digits
