@@ -152,22 +152,28 @@ class _RowSearch:
         with np.errstate(all="ignore"):
             if unreachable is not None and unreachable[self.row]:
                 return self._nearest_output(near)
+            if self.problem.within is not None:
+                return self._search(near, starts)
             starts += self._inner_starts(near)
-            # The default tolerance is that of the terms at each point itself.
-            if self.problem.within is None:
-                for x in starts:
-                    inside = np.array_equal(x, np.clip(x, region.lower, region.upper))
-                    if inside and self._band(x).contains(self.value(x)):
-                        return self._search(x, [x])
+            for x in starts:
+                settled = self._settled(x)
+                if settled is not None:
+                    return settled
             found = self._search(near, starts)
-            if found.feasible or self.problem.within is not None:
+            if found.feasible or found.stopped or not np.isfinite(found.x).all():
                 return found
-            if not np.isfinite(found.x).all() or found.stopped:
-                return found
-            # The default tolerance grows with the terms that are added at x.
-            if self._band(found.x).contains(found.value):
-                return self._search(found.x, [found.x])
-        return found
+            return self._settled(found.x) or found
+
+    def _settled(self, x: Float64) -> LeastChange | None:
+        """The search from a point that meets the default tolerances at itself, if it does.
+
+        They grow with the terms that are added at x, so that those at `near` may refuse
+        what is as good as can be had.
+        """
+        inside = np.array_equal(x, np.clip(x, self.region.lower, self.region.upper))
+        if not inside or not self._band(x).contains(self.value(x)):
+            return None
+        return self._search(x, [x])
 
     def _nearest_output(self, near: Float64) -> LeastChange:
         """For a target that is proved to be out of reach: a short search from `near`."""
@@ -183,7 +189,7 @@ class _RowSearch:
 
     def _inner_starts(self, near: Float64) -> list[Float64]:
         """Where the equations before the last activation lead, if all outputs count."""
-        if self.problem.within is not None or not self.wanted.all():
+        if not self.wanted.all():
             return []
         part = self.part
         found = inner_start(
