@@ -68,7 +68,11 @@ SMALL_WEIGHTS = 64 * 2**20
 """A matrix keeps one float64 copy of itself up to this many bytes."""
 
 BLOCK_BYTES = 64 * 2**20
-"""Bytes of float64 rows that are cast at a time from larger matrices."""
+"""Most bytes of float64 that are cast at a time from larger matrices."""
+
+STRIPE_BYTES = 2**20
+"""Bytes of float64 that are cast at a time where each number is used only once or twice:
+they stay in the second-level cache between the cast and the product."""
 
 
 def relative_target_tolerance(dtype: DTypeLike) -> float:

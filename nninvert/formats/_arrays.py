@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.linalg.stored import ArrayMatrix, Hdf5Matrix, StoredMatrix
+from nninvert.linalg.hdf5_matrix import Hdf5Matrix
+from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
 if TYPE_CHECKING:
     import h5py

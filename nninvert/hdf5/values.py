@@ -35,11 +35,7 @@ def read(source: h5py.Dataset) -> np.ndarray:
     MachineError
         If there is not enough memory.
     """
-    values = _selected(source, ())
-    if values.dtype.kind == "V":
-        # A bfloat16 is the upper half of a float32.
-        values = (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
+    return _native(_selected(source, ()))
 
 
 def read_block(source: h5py.Dataset, rows: slice, cols: slice) -> np.ndarray:
@@ -48,15 +44,21 @@ def read_block(source: h5py.Dataset, rows: slice, cols: slice) -> np.ndarray:
     Parameters
     ----------
     source : h5py.Dataset
-        Of numbers that NumPy has: no bfloat16.
+        Checked by `dataset`.
     rows, cols : slice
 
     Returns
     -------
     ndarray
-        In the stored type, in this machine's byte order.
+        As of `read`.
     """
-    values = _selected(source, (rows, cols))
+    return _native(_selected(source, (rows, cols)))
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """In this machine's byte order; bfloat16, the upper half of a float32, as that."""
+    if values.dtype.kind == "V":
+        values = (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 

@@ -48,6 +48,10 @@ class LinearMap(ABC):
         For compositions, what is summed on the way counts, too.
         """
 
+    def apply_with_magnitude(self, x: Float64) -> tuple[Float64, Float64]:
+        """Return `apply` and `magnitude`, from one pass over the weights where it can."""
+        return self.apply(x), self.magnitude(x)
+
     @property
     @abstractmethod
     def key(self) -> tuple[str, ...]:
@@ -204,15 +208,15 @@ class DenseMap(LinearMap):
         """The matrix in float64; read-only where it is the kept copy."""
         return self._copy if self._copy is not None else self.matrix.to_float64()
 
-    @cached_property
+    @property
     def key(self) -> tuple[str, ...]:
-        """Kind and digest of the weights."""
-        return ("dense", self.matrix.digest())
+        """Kind and the identity of the matrix."""
+        return ("dense", *self.matrix.identity)
 
     @property
     def stored_eps(self) -> float:
         """That of the stored type."""
-        return tolerances.stored_eps(self.matrix.dtype)
+        return self.matrix.stored_eps
 
 
 class RepeatedMap(LinearMap):
