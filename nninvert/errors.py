@@ -199,6 +199,10 @@ class MissingExtraError(MachineError):
     """An optional package is needed; the message carries the command that installs it."""
 
 
+class OutOfTime(MachineError):
+    """``--time-limit`` came before there was anything to keep."""
+
+
 class Interrupted(NninvertError):
     """The user pressed Ctrl-C before there was anything to keep."""
 
