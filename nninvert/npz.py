@@ -1,8 +1,8 @@
-"""The arrays of an .npz file: listed by their headers, read or mapped one by one.
+"""The arrays of an .npz file: listed by their headers, read or located one by one.
 
 An .npz is a zip of .npy members. Nothing is unpacked to disk, no size that the archive
 claims is believed before it is compared with what is there, and nothing is unpickled.
-Members that are stored uncompressed (``numpy.savez``) can be mapped in place.
+Members that are stored uncompressed (``numpy.savez``) can be read where they lie.
 """
 
 from __future__ import annotations
@@ -85,15 +85,17 @@ class NpzMember:
             stream.read(self.header.data_offset)
             return self.header.read(cast(BinaryIO, stream))  # to the end: checks the CRC
 
-    def mapped(self) -> NDArray[np.generic] | None:
-        """The values as a read-only map of the file; None where they must be converted.
+    def place(self) -> int | None:
+        """Where the values lie in the file as one piece, in bytes; None if compressed.
+
+        None, too, without values or in an archive that is no file.
 
         Raises
         ------
         FormatError
             If they do not stand where the archive says.
         """
-        if self._info.compress_type != zipfile.ZIP_STORED:
+        if self._info.compress_type != zipfile.ZIP_STORED or self.header.nbytes == 0:
             return None
         if not isinstance(self.source, str):
             return None
@@ -104,10 +106,10 @@ class NpzMember:
             raise _damaged(self.header.file, self.name, "no local zip header")
         *_, name_length, extra_length = _LOCAL_HEADER.unpack(raw)
         start = self._info.header_offset + len(raw) + name_length + extra_length
-        offset = start + self.header.data_offset
+        offset = int(start) + self.header.data_offset
         if offset + self.header.nbytes > os.path.getsize(self.source):
             return None
-        return self.header.mapped(self.source, offset)
+        return offset
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.linalg.casting import BFLOAT16
+from nninvert.linalg.file_matrix import FileMatrix
 from nninvert.linalg.hdf5_matrix import Hdf5Matrix
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 
     from nninvert.npz import NpzMember
 
-MAP_BYTES = 1 << 20
-"""Larger matrices stay in the file: reading less than this costs no more than mapping."""
+HELD_BYTES = 1 << 20
+"""Larger matrices stay in the file; smaller ones are read once and held."""
 
 
 class StoredArray(ABC):
@@ -45,9 +48,24 @@ class StoredArray(ABC):
     def read(self) -> NDArray[np.generic]:
         """All values, in native byte order."""
 
-    @abstractmethod
     def matrix(self) -> StoredMatrix:
-        """A two-dimensional array as a matrix; a large one stays in the file."""
+        """A two-dimensional array as a matrix; a large one stays in the file.
+
+        It is one object, however many layers share the array.
+        """
+        return self._matrix
+
+    @cached_property
+    def _matrix(self) -> StoredMatrix:
+        large = self.size * self.dtype.itemsize > HELD_BYTES
+        found = self._in_file() if large and len(self.shape) == 2 else None
+        if found is not None:
+            return found
+        return ArrayMatrix(self.read(), BFLOAT16 if self.dtype.kind == "V" else None)
+
+    @abstractmethod
+    def _in_file(self) -> StoredMatrix | None:
+        """The matrix left where it is; None where it has to be unpacked as a whole."""
 
 
 class Hdf5Array(StoredArray):
@@ -65,17 +83,15 @@ class Hdf5Array(StoredArray):
 
         return hdf5.read(self._source)
 
-    def matrix(self) -> StoredMatrix:
-        """Mapped if large and stored as one piece, read in blocks if large otherwise."""
+    def _in_file(self) -> StoredMatrix:
+        """Read in place if stored as one piece, through the HDF5 library otherwise."""
         from nninvert import hdf5
 
-        if self.size * self.dtype.itemsize > MAP_BYTES:
-            view = hdf5.mapped(self._source)
-            if view is not None:
-                return ArrayMatrix(view)
-            if self.dtype.kind != "V":  # bfloat16 has to be converted
-                return Hdf5Matrix(self._source.file.filename, self.where)
-        return ArrayMatrix(self.read())
+        path, offset = self._source.file.filename, hdf5.place(self._source)
+        if offset is None:
+            return Hdf5Matrix(path, self.where)
+        m, n = self.shape
+        return FileMatrix(path, offset, (m, n), self.dtype, self.where)
 
 
 class NpzArray(StoredArray):
@@ -91,10 +107,14 @@ class NpzArray(StoredArray):
         """Read the member."""
         return self._member.read()
 
-    def matrix(self) -> StoredMatrix:
-        """Mapped if large and stored uncompressed."""
-        if self.size * self.dtype.itemsize > MAP_BYTES:
-            view = self._member.mapped()
-            if view is not None:
-                return ArrayMatrix(view)
-        return ArrayMatrix(self._member.read())
+    def _in_file(self) -> StoredMatrix | None:
+        """Read in place if stored uncompressed, in either order."""
+        offset = self._member.place()
+        if offset is None or self.dtype.kind != "f":
+            return None
+        path, header = str(self._member.source), self._member.header
+        m, n = self.shape
+        if header.fortran_order:
+            base = FileMatrix(path, offset, (n, m), self.dtype, self.where)
+            return base.transposed
+        return FileMatrix(path, offset, (m, n), self.dtype, self.where)

@@ -12,7 +12,7 @@ from nninvert.hdf5.listing import datasets, tree
 from nninvert.hdf5.members import members
 from nninvert.hdf5.opening import is_hdf5, open_hdf5
 from nninvert.hdf5.path import child
-from nninvert.hdf5.values import mapped, read, read_block
+from nninvert.hdf5.values import mapped, place, read, read_block
 
 __all__ = [
     "attribute_names",
@@ -25,6 +25,7 @@ __all__ = [
     "mapped",
     "members",
     "open_hdf5",
+    "place",
     "read",
     "read_block",
     "tree",

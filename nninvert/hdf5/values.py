@@ -1,8 +1,7 @@
-"""The values of a checked data set: read, or mapped where that is the same."""
+"""The values of a checked data set: read, located in the file, or mapped."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +74,51 @@ def _selected(source: h5py.Dataset, selection: tuple[slice, ...]) -> np.ndarray:
         ) from error
 
 
+def place(source: h5py.Dataset) -> int | None:
+    """Where in the file the values of a data set lie as one piece.
+
+    Parameters
+    ----------
+    source : h5py.Dataset
+        Checked by `dataset`.
+
+    Returns
+    -------
+    int or None
+        The offset of the first value in bytes; the others follow in row order, as
+        ``source.dtype`` (two opaque bytes: bfloat16). None for what has to go through
+        the HDF5 library: chunks, filters, integers, floats that NumPy has no name for,
+        a scalar or no values.
+    """
+    import h5py
+
+    dtype = source.dtype
+    if dtype.kind not in "fV" or source.ndim == 0 or source.size == 0:
+        return None
+    if source.file.driver not in ("sec2", "windows"):
+        return None
+    with reading(source, ""):
+        kind, offset = source.id.get_type(), source.id.get_offset()
+        # NumPy has no name for some float layouts; h5py converts them while reading.
+        if dtype.kind == "f" and not kind.equal(h5py.h5t.py_create(dtype)):
+            return None
+    if offset is None:  # compact or in chunks
+        return None
+    start, path = int(offset), source.file.filename
+    last = start + (source.size - 1) * dtype.itemsize
+    with open(path, "rb", buffering=0) as stream:
+        for at, corner in (
+            (start, (0,) * source.ndim),
+            (last, tuple(n - 1 for n in source.shape)),
+        ):
+            with reading(source, ""):
+                value = np.asarray(source[corner]).astype(dtype)
+            stream.seek(at)
+            if stream.read(dtype.itemsize) != value.tobytes():
+                return None
+    return start
+
+
 def mapped(source: h5py.Dataset) -> np.memmap | None:
     """The values of a data set from `dataset` as a read-only map of the file.
 
@@ -87,29 +131,12 @@ def mapped(source: h5py.Dataset) -> np.memmap | None:
     -------
     numpy.memmap or None
         None where the bytes in the file are not the array as this machine has it:
-        chunks, filters, foreign byte order, integers, bfloat16, a scalar or no values.
-        It outlives the open file.
+        what has no `place`, foreign byte order, bfloat16. It outlives the open file.
     """
-    import h5py
-
     dtype = source.dtype
-    if dtype.kind != "f" or not dtype.isnative or source.ndim == 0 or source.size == 0:
+    if dtype.kind != "f" or not dtype.isnative:
         return None
-    if source.file.driver not in ("sec2", "windows"):
+    offset = place(source)
+    if offset is None:
         return None
-    # NumPy has no name for some float layouts; h5py converts them while reading.
-    if not source.id.get_type().equal(h5py.h5t.py_create(dtype)):
-        return None
-    offset = source.id.get_offset()
-    if offset is None:  # compact or in chunks
-        return None
-    path = source.file.filename
-    if offset + source.size * dtype.itemsize > os.path.getsize(path):
-        return None
-    view = np.memmap(path, dtype, "r", offset, source.shape)
-    for corner in ((0,) * source.ndim, tuple(n - 1 for n in source.shape)):
-        with reading(source, ""):
-            value = np.asarray(source[corner])
-        if view[corner].tobytes() != value.tobytes():
-            return None
-    return view
+    return np.memmap(source.file.filename, dtype, "r", offset, source.shape)

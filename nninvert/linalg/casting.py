@@ -39,11 +39,14 @@ def cast(values: Array, out: Array) -> None:
         np.copyto(out, values, casting="unsafe")
 
 
-def decoded_bfloat16(raw: Array) -> NDArray[np.float32]:
-    """bfloat16 given as two-byte unsigned integers, as float32: the upper half of one."""
-    wide = raw.astype(np.uint32)
-    np.left_shift(wide, 16, out=wide)
-    return wide.view(np.float32)
+def decode_bfloat16(raw: Array, out: Array) -> None:
+    """Put bfloat16, given as two-byte unsigned integers, into a C-ordered float32 array.
+
+    Its bits are the upper half of a float32.
+    """
+    bits = out.view(np.uint32)
+    np.copyto(bits, raw)
+    np.left_shift(bits, 16, out=bits)
 
 
 def _cast_halves(values: Array, out: Array) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nninvert.linalg.casting import BFLOAT16, cast
 from nninvert.linalg.stored import Array, StoredMatrix
+
+if TYPE_CHECKING:
+    import h5py
 
 BAND_BYTES = 256 * 2**20
 """Most bytes of unpacked chunks held at a time, in the stored type. A row of the chunks
@@ -71,13 +75,17 @@ class Hdf5Matrix(StoredMatrix):
             dataset = hdf5.dataset(file, self.name)
             for top in range(0, lines, band):
                 span = slice(top, min(top + band, lines))
-                if self.column_major:
-                    held = hdf5.read_block(dataset, slice(None), span).T
-                else:
-                    held = hdf5.read_block(dataset, span, slice(None))
+                held = self._read_band(dataset, span)
                 for start in range(0, held.shape[0], count):
                     block = held[start : start + count]
                     yield slice(top + start, top + start + block.shape[0]), block
+
+    def _read_band(self, dataset: h5py.Dataset, span: slice) -> Array:
+        from nninvert import hdf5
+
+        if self.column_major:
+            return hdf5.read_block(dataset, slice(None), span).T
+        return hdf5.read_block(dataset, span, slice(None))
 
     def _band(self, count: int, length: int) -> int:
         """Lines read at a time: whole chunks as far as memory allows."""

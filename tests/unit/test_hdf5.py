@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import ExitStack
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -346,6 +347,8 @@ def test_decodes_bfloat16(made, reopen):
     assert read.dtype == np.float32
     assert read.tolist() == [1.0, -2.0, np.inf, 2.0**127 * (2 - 2**-7)]
     assert hdf5.mapped(source) is None
+    path, start = source.file.filename, hdf5.place(source)
+    assert Path(path).read_bytes()[start : start + 8] == source[()].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -510,6 +513,16 @@ def test_maps_contiguous_floats(made, reopen, dtype):
     assert view.tobytes() == values.tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", ">f8"])
+def test_finds_floats_that_lie_as_one_piece(made, reopen, dtype):
+    values = np.random.default_rng(2).normal(size=(7, 5)).astype(dtype)
+    made["x"] = values
+    file = reopen()
+    start = hdf5.place(hdf5.dataset(file, "x"))
+    content = Path(file.filename).read_bytes()
+    assert content[start : start + values.nbytes] == values.tobytes()
+
+
 def test_maps_nothing_else(made, reopen):
     foreign = ">f4" if sys.byteorder == "little" else "<f4"
     made["foreign"] = np.ones(4, foreign)
@@ -537,10 +550,11 @@ def test_maps_nothing_else(made, reopen):
     for name in ("foreign", "whole", "scalar", "chunks", "gzip", "compact", "odd"):
         source = hdf5.dataset(file, name)
         assert hdf5.mapped(source) is None, name
+        assert (hdf5.place(source) is None) == (name != "foreign"), name
         assert np.all(hdf5.read(source) == 1), name
     assert hdf5.mapped(hdf5.dataset(file, "none")) is None
     assert hdf5.dataset(file, "shifted").dtype == np.float32
-    assert hdf5.mapped(hdf5.dataset(file, "shifted")) is None
+    assert hdf5.place(hdf5.dataset(file, "shifted")) is None
 
 
 # ---------------------------------------------------------------- attributes

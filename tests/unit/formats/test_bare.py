@@ -9,6 +9,7 @@ from nninvert import formats
 from nninvert.errors import DataError, FormatError, UsageError
 from nninvert.formats import ReadOptions
 from nninvert.formats.bare import HIDDEN_TRIED
+from nninvert.linalg.file_matrix import FileMatrix
 
 RNG = np.random.default_rng(7)
 W1, W2, W3 = (RNG.normal(size=shape) for shape in ((5, 4), (3, 5), (3, 3)))
@@ -283,13 +284,15 @@ def test_text_in_hdf5_is_left_out_unread(tmp_path):
 
 
 def test_large_matrices_stay_in_the_file(tmp_path):
-    path = _npz(tmp_path, W1=np.eye(400))
-    net = formats.load(path, ReadOptions(activations="linear"))
-    matrix = net.graph.nodes[0].layer.matrix
-    base = matrix.read(slice(0, 2), slice(None))
-    while isinstance(base.base, np.ndarray):
-        base = base.base
-    assert isinstance(base, np.memmap)
+    kernel = np.random.default_rng(0).normal(size=(400, 500))
+    for stored in (kernel, np.asfortranarray(kernel), kernel.astype(">f8")):
+        path = _npz(tmp_path, W1=stored)
+        net = formats.load(path, ReadOptions(activations="linear", orientation="out,in"))
+        matrix = net.graph.nodes[0].layer.matrix
+        assert matrix.column_major == np.isfortran(stored)
+        base = matrix.transposed if matrix.column_major else matrix
+        assert isinstance(base, FileMatrix)
+        np.testing.assert_array_equal(matrix.to_float64(), kernel)
 
 
 def test_candidates_hold_the_truth_and_the_likelier_come_first(tmp_path):

@@ -11,6 +11,7 @@ from nninvert.errors import FormatError, OutputError, UnsupportedLayerError, Usa
 from nninvert.formats import ReadOptions
 from nninvert.layers import BatchNormalization, Dense, Elementwise, Graph, Node, Rescaling
 from nninvert.layers.activations import HardSigmoid, ReLU
+from nninvert.linalg.file_matrix import FileMatrix
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 from nninvert.network import Network, Source
 
@@ -98,15 +99,15 @@ def test_description(tmp_path, suffix):
     ]
 
 
-def test_large_matrices_are_mapped_again(tmp_path):
-    net = formats.from_arrays([(np.eye(400), None, None)])
+def test_large_matrices_stay_in_the_file(tmp_path):
+    kernel = np.random.default_rng(1).normal(size=(400, 500))
+    net = formats.from_arrays([(kernel, None, None)], orientation="out,in")
     for name in ("m.npz", "m.h5"):
         path = str(tmp_path / name)
         formats.save(net, path)
-        base = formats.load(path).graph.nodes[0].layer.matrix.read(slice(0, 1), slice(None))
-        while isinstance(base.base, np.ndarray):
-            base = base.base
-        assert isinstance(base, np.memmap)
+        matrix = formats.load(path).graph.nodes[0].layer.matrix
+        assert isinstance(matrix.transposed, FileMatrix)
+        np.testing.assert_array_equal(matrix.to_float64(), kernel)
 
 
 def test_npz_is_plain_numpy(tmp_path):
