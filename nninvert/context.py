@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar, cast
 
 FactorKey = tuple[str, ...]
 
@@ -47,7 +47,16 @@ class Sized(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """Anything that holds files or memory until it is closed."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
 T = TypeVar("T", bound=Sized)
+C = TypeVar("C", bound=Closable)
 
 
 class FactorStore:
@@ -115,14 +124,47 @@ def _ignore(event: Event) -> None:
     """Take an event and do nothing: the library is silent unless asked."""
 
 
+@dataclass(frozen=True)
+class Disk:
+    """Where factors that take long or do not fit into memory may be kept.
+
+    Attributes
+    ----------
+    scratch : str
+        Name of a file to make and remove again; "": nowhere.
+    output : str
+        Name of a factor file to make and keep; "": none.
+    factors : str
+        Name of a finished factor file to use; "": none.
+    verify : bool
+        Compare all of the weights with those that `factors` was made of, not a sample.
+    discard : bool
+        Remove `scratch` in the end, however long it took.
+    """
+
+    scratch: str = ""
+    output: str = ""
+    factors: str = ""
+    verify: bool = False
+    discard: bool = False
+
+
 @dataclass
 class Context:
     """Resources, limits and listeners of one computation.
+
+    Closing it, or leaving its ``with`` block, closes what it shares.
 
     Attributes
     ----------
     memory : int
         Bytes that the computation may hold; default: 80 % of what is free now.
+    engine : str
+        How large dense layers are solved: "auto", or a name that
+        `nninvert.linalg.plan.ENGINES` lists.
+    rows : int
+        How many targets there will be, for choosing the engine.
+    disk : Disk
     seed : int
         Of every random choice.
     time_limit : float or None
@@ -134,10 +176,14 @@ class Context:
     """
 
     memory: int = field(default_factory=lambda: int(0.8 * available_memory()))
+    engine: str = "auto"
+    rows: int = 1
+    disk: Disk = Disk()
     seed: int = 0
     time_limit: float | None = None
     listener: Callable[[Event], None] = _ignore
     factors: FactorStore = field(init=False)
+    _shared: dict[object, Closable] = field(init=False, repr=False, default_factory=dict)
     _started: float = field(init=False, repr=False)
     _interrupt: threading.Event = field(
         init=False, repr=False, default_factory=threading.Event
@@ -146,6 +192,24 @@ class Context:
     def __post_init__(self) -> None:
         self.factors = FactorStore(self.memory // 2)
         self._started = time.monotonic()
+
+    def shared(self, kind: Callable[[Context], C]) -> C:
+        """The one `kind` of this computation, made on first use and closed with it."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)
+        return cast(C, self._shared[kind])
+
+    def close(self) -> None:
+        """Close what is shared and forget all factorisations."""
+        self.factors.clear()
+        while self._shared:
+            self._shared.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def emit(self, event: Event) -> None:
         """Tell whoever listens."""

@@ -15,6 +15,7 @@ import json
 import os
 import struct
 import zlib
+from dataclasses import replace
 from typing import Self
 
 from nninvert.errors import FormatError, InputError, MachineError, OutputError
@@ -137,6 +138,11 @@ class FactorFile:
         """The panels of a region."""
         name = self.path if self.finished else self.path + PART
         return FileStore(self._file, name, region, self._note)
+
+    def describe(self, place: int, digest: str) -> None:
+        """Add the full digest of the weights to the region at a place."""
+        region = self.regions[place]
+        region.weights = replace(region.weights, digest=digest)
 
     def _note(self, region: Region) -> None:
         place = self.regions.index(region)

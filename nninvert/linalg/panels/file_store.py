@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +44,7 @@ class FileStore(PanelStore):
         self._file, self._path, self._region = descriptor, path, region
         self._journal = journal
         self._buffers: tuple[Block, Block] | None = None
-        self._resident: Block | None = None
+        self._since = time.monotonic()
         self._seen: set[int] = set()
         self.cuts, self.dtype = region.cuts, np.dtype(region.dtype)
         self.zero_pivots = region.zero_pivots
@@ -75,6 +76,9 @@ class FileStore(PanelStore):
         self._flush()
         region.checks += checks
         region.zero_pivots += zeros
+        now = time.monotonic()
+        region.seconds += now - self._since
+        self._since = now
         self.pivots += pivots
         self._journal(region)
 
