@@ -288,14 +288,14 @@ class LinearLayer(Layer):
 
 def accumulate_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
     """Bound the rounding of linear layers one after another; see `LinearLayer.rounding`."""
-    size, error = np.abs(x), np.zeros(x.shape)
+    size, error = np.abs(x), np.zeros(0)
     for part in parts:
         linear_map, bias = part.linear_part
         size = linear_map.magnitude(size)
         if bias is not None:
             size = size + np.abs(bias)
         own = linear_map.shape[1] * tolerances.EPS64 * size
-        error = linear_map.magnitude(error) + own
+        error = own if part is parts[0] else linear_map.magnitude(error) + own
     return error
 
 

@@ -33,11 +33,17 @@ Mask = NDArray[np.bool_]
 
 @dataclass
 class _Ledger:
-    """The best x of each row so far and what is known about it."""
+    """The best x of each row so far and what is known about it.
+
+    `fitted`, `terms` and `tolerance` are those of the judgement of that very x.
+    """
 
     x: NDArray[np.floating]
     misfit: Float64
     solved: Mask
+    fitted: Float64
+    terms: Float64
+    tolerance: Float64
     stopped: Mask
     searched: Mask
     method: NDArray[np.object_]
@@ -47,11 +53,16 @@ class _Ledger:
     free_dimensions: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, rows: int, n_in: int, dtype: DTypeLike) -> _Ledger:
+    def empty(cls, problem: Problem, dtype: DTypeLike) -> _Ledger:
+        rows, n_in, n_out = problem.rows, problem.network.n_in, problem.network.n_out
+        unknown = np.full((rows, n_out), np.nan)
         return cls(
             x=np.full((rows, n_in), np.nan, dtype=dtype),
             misfit=np.full(rows, np.inf),
             solved=np.zeros(rows, dtype=np.bool_),
+            fitted=unknown,
+            terms=unknown.copy(),
+            tolerance=problem.tolerance(unknown).copy(),
             stopped=np.zeros(rows, dtype=np.bool_),
             searched=np.zeros(rows, dtype=np.bool_),
             method=np.full(rows, "", dtype=object),
@@ -89,7 +100,7 @@ def invert(
     """
     started = time.monotonic()
     problem.network.require_finite()
-    ledger = _Ledger.empty(problem.rows, problem.network.n_in, dtype)
+    ledger = _Ledger.empty(problem, dtype)
     steps: list[PlanStep] = []
     for choice in select_method(problem, method):
         open_rows = np.flatnonzero(choice.rows & ~ledger.solved)
@@ -160,6 +171,9 @@ def _enter(
     ledger.x[chosen] = written[better]
     ledger.misfit[chosen] = judged.misfit[better]
     ledger.solved[chosen] = judged.solved[better]
+    ledger.fitted[chosen] = judged.fitted[better]
+    ledger.terms[chosen] = judged.terms[better]
+    ledger.tolerance[chosen] = judged.tolerance[better]
     ledger.method[chosen] = method.name
     ledger.stopped[rows] = attempt.stopped
     # A search that ended by itself and found nothing better confirms what was there.
@@ -253,8 +267,7 @@ def _conclude(
     problem: Problem, ledger: _Ledger, plan: Plan, started: float
 ) -> InversionResult:
     """Prove, classify and describe what the methods left."""
-    judged = _judge(problem, ledger.x)
-    fitted, tol = judged.fitted, judged.tolerance
+    fitted, tol = ledger.fitted, ledger.tolerance
     finite = np.isfinite(ledger.x).all(axis=1) & np.isfinite(fitted).all(axis=1)
     ledger.x[~finite] = np.nan
     fitted = np.where(finite[:, None], fitted, np.nan)
@@ -265,7 +278,7 @@ def _conclude(
     status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
     _complete_reasons(ledger, proof, status)
     unique, free = _uniqueness(problem, ledger, status)
-    moved, digits = _movement(problem, ledger, finite, judged.terms)
+    moved, digits = _movement(problem, ledger, finite)
     wanted = problem.targets.wanted
     error = np.where(wanted, np.abs(fitted - problem.targets.values), 0.0)
     size = row_norms(np.where(wanted, problem.targets.values, 0.0))
@@ -350,9 +363,7 @@ def _uniqueness(
     return tuple(found), free
 
 
-def _movement(
-    problem: Problem, ledger: _Ledger, finite: Mask, terms: Float64
-) -> tuple[Float64, Float64]:
+def _movement(problem: Problem, ledger: _Ledger, finite: Mask) -> tuple[Float64, Float64]:
     """Relative movement of x by what y leaves open, and the digits that leaves."""
     on_edge = on_unattained_end(problem.network, problem.targets.values).any(axis=1)
     moved = np.full(problem.rows, np.nan)
@@ -362,7 +373,7 @@ def _movement(
     if rows.size:
         x = ledger.x[rows].astype(np.float64)
         part = problem.take(rows).targets
-        errors = np.where(part.wanted, part.precision.uncertainty(terms[rows]), 0.0)
+        errors = np.where(part.wanted, part.precision.uncertainty(ledger.terms[rows]), 0.0)
         distance = sensitivity.movement(problem.network, x, errors, problem.context)
         moved[rows], digits[rows] = sensitivity.digits_from_movement(distance, x)
     return moved, digits

@@ -86,7 +86,8 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     The step is iterative refinement of the whole network: the residual is that of f
     itself, so that errors of the layers' solves are not passed on (Higham, Accuracy and
     Stability of Numerical Algorithms, 2nd ed., section 25.2). A row keeps the x with the
-    smallest residual and is left alone once a step does not halve it.
+    smallest residual and is left alone once a step does not halve it, or where f(x) meets
+    y as closely as a float64 forward pass can tell.
 
     Returns
     -------
@@ -99,8 +100,8 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     # only drive x to infinity.
     pursued = problem.targets.wanted & ~on_unattained_end(problem.network, values)
     best = x.copy()
-    error = _misfit(problem, best)
-    active = np.isfinite(error) & (error > 0.0)
+    error, settled = _first_misfit(problem, best)
+    active = np.isfinite(error) & ~settled
     for step in range(tolerances.REFINEMENT_STEPS):
         chosen = np.flatnonzero(active)
         if not chosen.size or context.should_stop():
@@ -117,6 +118,18 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
         active[chosen] = halved & (moved_error > 0.0)
     late = context.should_stop()
     return best, active & late
+
+
+def _first_misfit(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
+    """`_misfit`, and which rows differ from y by no more than their sums are rounded."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        fitted, terms = problem.network.forward_with_terms(x)
+    wanted = problem.targets.wanted
+    difference = np.where(wanted, fitted - problem.targets.values, 0.0)
+    rounding = tolerances.SUM_ROUNDING * np.where(wanted, terms, 0.0)
+    size = row_norms(difference)
+    error = np.where(np.isfinite(size), size, np.inf)
+    return error, (np.abs(difference) <= rounding).all(axis=1)
 
 
 def _misfit(problem: Problem, x: Float64) -> Float64:
