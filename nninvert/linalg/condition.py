@@ -128,17 +128,28 @@ def estimated_spectrum(
     largest = _block_power(products, start)
     inverse_norm = _block_power(solves, start)
     smallest = 0.0 if not np.isfinite(inverse_norm) else 1.0 / inverse_norm
-    shape = (n, n)
+    method = "block power iteration on the LU factors"
+    return spectrum_of_extremes((n, n), largest, smallest, stored_eps, method)
+
+
+def spectrum_of_extremes(
+    shape: tuple[int, int],
+    largest: float,
+    smallest: float,
+    stored_eps: float,
+    method: str,
+) -> Spectrum:
+    """Summarise estimates of the largest and the smallest singular value."""
     full = smallest > tolerances.singular_threshold(shape, largest)
     full_stored = smallest > tolerances.singular_threshold(shape, largest, stored_eps)
     return Spectrum(
         shape=shape,
         largest=largest,
         smallest=smallest,
-        rank=n if full else None,
-        rank_stored=n if full_stored else None,
+        rank=min(shape) if full else None,
+        rank_stored=min(shape) if full_stored else None,
         kind=Kind.ESTIMATE,
-        method="block power iteration on the LU factors",
+        method=method,
     )
 
 
