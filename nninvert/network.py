@@ -159,7 +159,7 @@ class Network:
     def dtype(self) -> str:
         """The type that the weights are stored in; several are joined by "+"."""
         types = {
-            values.dtype.newbyteorder("=").name: None
+            _stored_name(values): None
             for node in self.graph.leaves()
             for values in node.layer.weights().values()
         }
@@ -205,9 +205,10 @@ class Network:
         layer = nodes[last].layer
         assert isinstance(layer, LinearLayer)
         linear_map, bias = layer.linear_part
-        terms = linear_map.magnitude(value.reshape(x.shape[0], -1))
-        terms = terms if bias is None else terms + np.abs(bias)
-        value = layer.forward(value)
+        applied, terms = linear_map.apply_with_magnitude(value.reshape(x.shape[0], -1))
+        if bias is not None:
+            applied, terms = applied + bias, terms + np.abs(bias)
+        value = applied.reshape(x.shape[0], *layer.output_shape)
         steps = []
         for node in nodes[last + 1 :]:
             steps.append(node.layer.linearize(value))
@@ -318,6 +319,12 @@ def _same_layer(left: Node, right: Node) -> bool:
 def _adds_terms(node: Node) -> bool:
     """Whether outputs of the node are sums: every linear layer but rearrangements."""
     return isinstance(node.layer, LinearLayer) and bool(node.layer.weights())
+
+
+def _stored_name(values: StoredMatrix | NDArray[np.generic]) -> str:
+    if isinstance(values, StoredMatrix):
+        return values.stored_name
+    return values.dtype.newbyteorder("=").name
 
 
 def _as_row(values: NDArray[np.generic]) -> StoredMatrix:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
+from nninvert.linalg import streamed
 from nninvert.linalg.stored import StoredMatrix
 
 Float64 = NDArray[np.float64]
@@ -182,27 +183,26 @@ class DenseMap(LinearMap):
         """Multiply in float64."""
         if self._copy is not None:
             return x @ self._copy.T
-        y = np.empty((*x.shape[:-1], self.shape[0]))
-        for rows, block in self.matrix.blocks():
-            y[..., rows] = x @ block.astype(np.float64).T
-        return y
+        return _on_rows(streamed.product(self.matrix, _flat(x)), x)
 
     def adjoint(self, y: Float64) -> Float64:
         """Multiply by the transpose in float64."""
         if self._copy is not None:
             return y @ self._copy
-        x = np.zeros((*y.shape[:-1], self.shape[1]))
-        for rows, block in self.matrix.blocks():
-            x += y[..., rows] @ block.astype(np.float64)
-        return x
+        return _on_rows(streamed.product(self.matrix.transposed, _flat(y)), y)
 
     def magnitude(self, x: Float64) -> Float64:
-        """Multiply |x| by |A|."""
-        size = np.abs(x)
-        y = np.empty((*x.shape[:-1], self.shape[0]))
-        for rows, block in self.matrix.blocks():
-            y[..., rows] = size @ np.abs(block.astype(np.float64)).T
-        return y
+        """Multiply |x| by |A|; in float32 where no copy is kept, see `streamed`."""
+        if self._copy is not None:
+            return np.abs(x) @ np.abs(self._copy).T
+        return _on_rows(streamed.magnitude(self.matrix, _flat(x)), x)
+
+    def apply_with_magnitude(self, x: Float64) -> tuple[Float64, Float64]:
+        """Return both from one pass over the weights."""
+        if self._copy is not None:
+            return super().apply_with_magnitude(x)
+        y, terms = streamed.product_with_magnitude(self.matrix, _flat(x))
+        return _on_rows(y, x), _on_rows(terms, x)
 
     def dense(self) -> Float64:
         """The matrix in float64; read-only where it is the kept copy."""
@@ -237,6 +237,11 @@ class RepeatedMap(LinearMap):
     def magnitude(self, x: Float64) -> Float64:
         """Apply |base| to each piece of |x|."""
         return self.joined(self.base.magnitude(self.pieces(x)))
+
+    def apply_with_magnitude(self, x: Float64) -> tuple[Float64, Float64]:
+        """Apply the base and |base| to each piece."""
+        y, terms = self.base.apply_with_magnitude(self.pieces(x))
+        return self.joined(y), self.joined(terms)
 
     def pieces(self, x: Float64) -> Float64:
         """Split the last axis: (..., k repeats) to (..., repeats, k)."""
@@ -297,6 +302,16 @@ class ComposedMap(LinearMap):
     def stored_eps(self) -> float:
         """The coarsest of the parts."""
         return max(part.stored_eps for part in self.parts)
+
+
+def _flat(x: Float64) -> Float64:
+    """All leading axes as one."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def _on_rows(found: Float64, x: Float64) -> Float64:
+    """Give flat rows the leading axes of x back."""
+    return found.reshape(*x.shape[:-1], found.shape[-1])
 
 
 def compose(parts: Sequence[LinearMap]) -> LinearMap:

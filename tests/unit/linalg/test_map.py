@@ -92,21 +92,58 @@ def test_keys_tell_maps_apart():
     assert DenseMap(made.matrix).key == made.key != DenseMap(made.matrix.transposed).key
 
 
-def test_blockwise_products_are_those_of_the_whole(rng, monkeypatch):
-    whole = dense_map((5, 3), dtype=np.float32)
-    x, y = rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 4, 5))
-    expected = whole.apply(x), whole.adjoint(y), whole.magnitude(x), whole.dense()
+@pytest.fixture
+def streamed_weights(monkeypatch):
+    """No copies are kept and stripes have few lines."""
     monkeypatch.setattr(tolerances, "SMALL_WEIGHTS", 0)
-    monkeypatch.setattr(tolerances, "BLOCK_BYTES", 2 * 8 * 3)
-    blockwise = dense_map((5, 3), dtype=np.float32)
-    found = (
-        blockwise.apply(x),
-        blockwise.adjoint(y),
-        blockwise.magnitude(x),
-        blockwise.dense(),
-    )
-    for got, wanted in zip(found, expected, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-14, atol=1e-15)
+    monkeypatch.setattr(tolerances, "STRIPE_BYTES", 2 * 8 * 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("by_columns", [False, True])
+def test_streamed_products_are_those_of_the_whole(rng, streamed_weights, dtype, by_columns):
+    """Two lines at a time, of which the last has no partner."""
+    values = rng.standard_normal((5, 3)).astype(dtype)
+    stored = ArrayMatrix(values).transposed if by_columns else ArrayMatrix(values)
+    whole, weights = stored.to_float64().copy(), DenseMap(stored)
+    m, n = weights.shape
+    x, y = rng.standard_normal((2, 3, n)), rng.standard_normal((2, 3, m))
+    np.testing.assert_allclose(weights.apply(x), x @ whole.T, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(weights.adjoint(y), y @ whole, rtol=1e-13, atol=1e-15)
+    np.testing.assert_array_equal(weights.dense(), whole)
+    terms = np.abs(x) @ np.abs(whole).T
+    precise = 1e-14 if dtype == np.float64 else 1e-6
+    np.testing.assert_allclose(weights.magnitude(x), terms, rtol=precise)
+    both = weights.apply_with_magnitude(x)
+    np.testing.assert_array_equal(both[0], weights.apply(x))
+    np.testing.assert_allclose(both[1], terms, rtol=precise)
+
+
+def test_both_products_take_one_pass(rng, streamed_weights, monkeypatch):
+    passes = []
+    stripes = ArrayMatrix.stripes
+
+    def counted(self, nbytes=None):
+        passes.append(self)
+        return stripes(self, nbytes)
+
+    monkeypatch.setattr(ArrayMatrix, "stripes", counted)
+    block = dense_map((4, 4), dtype=np.float32)
+    y, terms = RepeatedMap(block, 3).apply_with_magnitude(rng.standard_normal((2, 12)))
+    assert y.shape == terms.shape == (2, 12)
+    assert passes == [block.matrix]
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_magnitudes_of_any_size(streamed_weights, size):
+    """Neither the inputs nor the sums need to fit into float32."""
+    most = float(np.finfo(np.float32).max)
+    matrix = ArrayMatrix(np.array([[most, -most, most], [1.0, 0.0, 0.5]], np.float32))
+    x = size * np.array([[1.0, -1.0, 0.5], [0.0, 0.0, 0.0], [1e-3, 1e3, 1.0]])
+    expected = np.abs(x) @ np.abs(matrix.to_float64()).T
+    weights = DenseMap(matrix)
+    np.testing.assert_allclose(weights.magnitude(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(weights.apply_with_magnitude(x)[1], expected, rtol=1e-6)
 
 
 def test_integer_weights_of_the_least_value_have_a_size():
