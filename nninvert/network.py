@@ -232,7 +232,7 @@ class Network:
                 if found is not None:
                     place = f"at index {found.column}"
                     if matrix is values:
-                        place = f"from input {found.column} to output {found.row}"
+                        place = f"from input {found.row} to output {found.column}"
                     raise DataError(
                         name,
                         got=f"{found.value} {place} (NaN or infinite: {found.count:,})",

@@ -152,7 +152,7 @@ def test_bad_weights_are_named(value):
     net = network(matrix, "tanh")
     with pytest.raises(
         DataError,
-        match=r"layer 0 'layer_0' > kernel: got (nan|inf) from input 2 to output 1 ",
+        match=r"layer 0 'layer_0' > kernel: got (nan|inf) from input 1 to output 2 ",
     ):
         net.require_finite()
     scaler = Normalization((2,), np.array([0.0, value]), np.ones(2), (0,), invert=False)
