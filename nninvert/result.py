@@ -69,7 +69,8 @@ class LayerFinding:
         Numerical rank in float64 and the largest possible one; None where unknown
         (``--quick``), or where there is no linear part.
     rank_stored : int or None
-        Rank at the spacing of the type in which the weights are stored.
+        Rank at the spacing of the type in which the weights are stored; None, too, where
+        that says nothing of a matrix of this size (float16 from 1,024 units on).
     largest, smallest : float or None
         Extreme singular values.
     condition : ConditionEstimate or None

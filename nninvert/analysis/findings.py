@@ -104,7 +104,11 @@ def linear_reason(layer: LinearLayer, found: Spectrum | None) -> str:
             f"rank {rank} (smallest singular value {found.smallest:.1g}, largest "
             f"{found.largest:.1g}){_unread(layer)}"
         )
-    elif found is not None and (found.rank_stored or min(m, n)) < min(m, n):
+    elif (
+        found is not None
+        and found.rank_stored is not None
+        and found.rank_stored < min(m, n)
+    ):
         parts.append(
             f"rank {found.rank_stored} of {min(m, n)} at the precision in which the "
             "weights are stored"

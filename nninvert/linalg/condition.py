@@ -32,7 +32,9 @@ class Spectrum:
         Singular values above ``max(m, n) eps64 largest``; None where only the extreme
         ones are known and the smallest counts as zero.
     rank_stored : int or None
-        The same with the spacing of the type in which the weights are stored.
+        The same with the spacing of the type in which the weights are stored; None, too,
+        where that threshold is as large as `largest` (float16 from 1,024 on, bfloat16 from
+        128 on): it would say nothing of any matrix of that size.
     kind : Kind
         EXACT (to rounding) or ESTIMATE.
     method : str
@@ -71,12 +73,13 @@ def spectrum_of_values(
     largest = float(ordered[0])
     zero = tolerances.singular_threshold(shape, largest)
     coarse = tolerances.singular_threshold(shape, largest, stored_eps)
+    says_nothing = coarse >= largest > 0.0
     return Spectrum(
         shape=shape,
         largest=largest,
         smallest=float(ordered[-1]),
         rank=int(np.count_nonzero(ordered > zero)),
-        rank_stored=int(np.count_nonzero(ordered > coarse)),
+        rank_stored=None if says_nothing else int(np.count_nonzero(ordered > coarse)),
         kind=Kind.EXACT,
         method=method,
     )

@@ -105,6 +105,12 @@ def test_the_rank_at_the_stored_precision_is_reported(rng):
     assert findings(hilbert(8).astype(np.float32))[0].rank_stored < 8
 
 
+def test_a_stored_rank_that_says_nothing_is_not_reported(rng):
+    kernel = rng.standard_normal((1030, 2)).astype(np.float16)
+    found = findings(Dense((2,), ArrayMatrix(kernel), None))[0]
+    assert (found.rank, found.rank_stored, found.reason) == (2, None, "")
+
+
 def test_quick_looks_at_shapes_only():
     square, wide = findings(np.full((2, 2), np.nan), np.eye(1, 2), quick=True)
     assert (square.square, square.full_rank) == (True, 2)

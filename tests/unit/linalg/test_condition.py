@@ -23,6 +23,18 @@ def test_values_in_any_order_give_extremes_and_ranks():
     assert found.condition == pytest.approx(2e17)
 
 
+@pytest.mark.parametrize(("n", "stored"), [(1023, 3), (1024, None), (5000, None)])
+def test_a_type_too_short_for_the_size_tells_no_rank(n, stored):
+    """max(m, n) eps of float16 is 1 at 1,024: no singular value exceeds the largest."""
+    values = np.full(3, 2.0)
+    eps = tolerances.stored_eps(np.float16)
+    found = condition.spectrum_of_values((3, n), values, eps, "SVD")
+    assert found.rank == 3
+    assert found.rank_stored == stored
+    zero = condition.spectrum_of_values((3, n), np.zeros(3), eps, "SVD")
+    assert zero.rank == zero.rank_stored == 0
+
+
 def test_the_threshold_itself_counts_as_zero():
     zero = tolerances.singular_threshold((2, 3), 1.0)
     assert zero == 3 * EPS
