@@ -150,7 +150,7 @@ class Network:
     def parameters(self) -> int:
         """How many numbers the weights hold."""
         return sum(
-            int(np.prod(values.shape))
+            values.size
             for node in self.graph.leaves()
             for values in node.layer.weights().values()
         )

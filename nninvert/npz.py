@@ -7,6 +7,7 @@ Members that are stored uncompressed (``numpy.savez``) can be read where they li
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import zipfile
@@ -31,6 +32,9 @@ MAX_UNCHECKED_BYTES = 1 << 32
 MAX_RATIO = 100
 """Measured numbers and trained ones hardly shrink: a member that claims more than 4 GiB
 and more than 100 times what is stored is a bomb. Keras draws the same two lines."""
+
+MAX_TEXT_BYTES = 1 << 12
+"""Of a member that is one word, its header included."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1  # APPNOTE.TXT 6.3.10, section 4.4.4, bit 0
@@ -149,6 +153,32 @@ def member_names(path: str) -> list[str]:
     """
     with _opened(path, path) as archive:
         return archive.namelist()
+
+
+def member_text(path: str, name: str) -> str:
+    """A member that is one short text, as ``numpy.savez(path, name="csr")`` writes it.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to read at `path`.
+    FormatError
+        If it is damaged, there is no such member, or it is something else.
+    """
+    with _opened(path, path) as archive, _reading(path, name):
+        info = archive.NameToInfo.get(f"{name}.npy")
+        if info is None or info.file_size > MAX_TEXT_BYTES:
+            raise _no_text(path, name)
+        raw = archive.read(info)
+        value = np.load(io.BytesIO(raw), allow_pickle=False)
+    if value.size != 1 or value.dtype.kind not in "SU":
+        raise _no_text(path, name)
+    text = value.reshape(-1)[0]
+    return text.decode("latin1") if isinstance(text, bytes) else str(text)
+
+
+def _no_text(path: str, name: str) -> FormatError:
+    return FormatError(f"'{name}'", got="no text", expected="one word", file=path)
 
 
 def list_npz(source: str | BinaryIO, *, file: str = "") -> NpzListing:

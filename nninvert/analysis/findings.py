@@ -48,9 +48,7 @@ def _finding(group: tuple[Node, ...], context: Context, quick: bool) -> LayerFin
         input_shape=group[0].layer.input_shape,
         output_shape=group[-1].layer.output_shape,
         activation=", ".join(activation_name(layer) for layer in others),
-        parameters=sum(
-            int(np.prod(w.shape)) for node in group for w in node.layer.weights().values()
-        ),
+        parameters=sum(w.size for node in group for w in node.layer.weights().values()),
         square=None if shape is None else shape[0] == shape[1],
         rank=None if found is None else found.rank,
         full_rank=None if shape is None else min(shape),

@@ -20,6 +20,7 @@ from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
 from nninvert.formats.npz_weights import NpzWeights
 from nninvert.formats.own import OwnHdf5, OwnNpz, save
 from nninvert.formats.plain_h5 import PlainHdf5
+from nninvert.formats.sparse import SparseNpz
 
 if TYPE_CHECKING:
     from nninvert.network import Network
@@ -45,6 +46,7 @@ READERS: tuple[Reader, ...] = (
     OwnNpz(),
     KerasHdf5(),
     KerasWeights(),
+    SparseNpz(),
     NpzWeights(),
     PlainHdf5(),
 )

@@ -148,7 +148,7 @@ def bare_weights(
         _orders(made),
         orientation,
         why,
-        _left_out_note([*others, *left_out]),
+        left_out_note([*others, *left_out]),
     )
 
 
@@ -184,7 +184,7 @@ def _positional(
         (layers,),
         IN_OUT,
         "arr_0, arr_1, ... is how lists of Keras weights are saved",
-        _left_out_note(left_out),
+        left_out_note(left_out),
     )
 
 
@@ -237,7 +237,8 @@ def _hint(layers: Sequence[BareLayer], names: Sequence[str]) -> tuple[str, str]:
     return OUT_IN, TEXTBOOK
 
 
-def _left_out_note(names: Sequence[str]) -> tuple[str, ...]:
+def left_out_note(names: Sequence[str]) -> tuple[str, ...]:
+    """Name what of the file is not part of the network."""
     if not names:
         return ()
     return (f"left out, as their names are not those of weights: {_some(names)}",)

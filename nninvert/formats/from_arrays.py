@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nninvert.errors import DataError, ShapeError, UsageError
+from nninvert.errors import DataError, FormatError, ShapeError, UsageError
 from nninvert.formats._options import IN_OUT, ORIENTATIONS, OUT_IN
 from nninvert.formats.bare import activation_from_option
 from nninvert.layers import Dense, Elementwise, Graph, Layer, Node
 from nninvert.layers.activations import Activation
-from nninvert.linalg.stored import ArrayMatrix
+from nninvert.linalg.compressed import PARTS, compressed
+from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 from nninvert.network import Network, Source
 
-LayerArrays = tuple[ArrayLike, ArrayLike | None, str | Activation | None]
+
+@runtime_checkable
+class SparseLike(Protocol):
+    """A sparse matrix or array of SciPy, told without importing SciPy."""
+
+    def tocsr(self) -> Any:
+        """The same in compressed rows."""
+        ...
+
+
+LayerArrays = tuple[ArrayLike | SparseLike, ArrayLike | None, str | Activation | None]
 
 
 def from_arrays(
@@ -29,8 +41,8 @@ def from_arrays(
     Parameters
     ----------
     layers : iterable of (W, b, activation)
-        W : array, shape (n_out, n_in), or (n_in, n_out) for ``orientation="in,out"``.
-        Not copied; not to be changed afterwards.
+        W : array or SciPy sparse matrix, shape (n_out, n_in), or (n_in, n_out) for
+        ``orientation="in,out"``. Not copied; not to be changed afterwards.
         b : array, shape (n_out,), or None.
         activation : str, Activation or None
         A name as in ``--activations`` ("tanh", "leaky_relu:0.1", "softmax"); None for
@@ -72,9 +84,9 @@ def from_arrays(
         zip(names, given, strict=True)
     ):
         place = (index, name)
-        kernel = _numbers(weights, 2, "W", place)
+        kernel = _matrix(weights, place)
         vector = None if bias is None else _numbers(bias, 1, "b", place)
-        matrix = ArrayMatrix(kernel.T if orientation == IN_OUT else kernel)
+        matrix = kernel.transposed if orientation == IN_OUT else kernel
         try:
             dense = Dense((matrix.shape[1],), matrix, vector)
             made = [dense, *_activation(activation, dense)]
@@ -90,6 +102,18 @@ def _activation(given: str | Activation | None, dense: Dense) -> list[Layer]:
     if isinstance(given, Activation):
         return [Elementwise(dense.output_shape, given)]
     return activation_from_option(given, dense.output_shape)
+
+
+def _matrix(given: ArrayLike | SparseLike, place: tuple[int, str]) -> StoredMatrix:
+    """A dense matrix, or a sparse one where a SciPy matrix is given."""
+    if not isinstance(given, SparseLike):
+        return ArrayMatrix(_numbers(given, 2, "W", place))
+    rows = given.tocsr()
+    parts = {name: np.asarray(getattr(rows, name)) for name in PARTS["csr"]}
+    try:
+        return compressed("csr", parts, rows.shape, "W")
+    except FormatError as error:
+        raise DataError("W", got=error.got, expected=error.expected, layer=place) from error
 
 
 def _numbers(

@@ -20,7 +20,9 @@ from nninvert.formats._base import Reader
 from nninvert.formats._json import Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed, Place, Step
+from nninvert.formats.sparse import layout_of, separated, with_sparse
 from nninvert.layers import Graph, Node, Weights
+from nninvert.linalg.sparse import SparseMatrix
 from nninvert.linalg.stored import StoredMatrix
 from nninvert.network import Network
 
@@ -159,7 +161,7 @@ def save(network: Network, path: str) -> None:
             file=path,
         )
     with atomic_output(path) as stream:
-        write(stream, _to_document(network), network.graph.weights())
+        write(stream, _to_document(network), separated(network.graph.weights()))
 
 
 def _to_document(network: Network) -> str:
@@ -172,6 +174,11 @@ def _to_document(network: Network) -> str:
         "output": {"name": network.outputs.parts[0].name, "shape": graph.output_shape},
         "graph": graph.config(),
         "matrices": [name for name, made in weights if isinstance(made, StoredMatrix)],
+        "sparse": {
+            name: {"layout": layout_of(made), "shape": made.shape}
+            for name, made in weights
+            if isinstance(made, SparseMatrix)
+        },
         "source": {"format": source.format, "notes": source.notes},
     }
     return json.dumps(document, allow_nan=False)
@@ -180,6 +187,7 @@ def _to_document(network: Network) -> str:
 def _from_document(
     document: Fields, arrays: Mapping[str, StoredArray], format_name: str
 ) -> Parsed:
+    arrays = with_sparse(arrays, document.raw("sparse") or {})
     matrices = set(document.raw("matrices") or ())
     weights: dict[str, StoredMatrix | NDArray[np.generic]] = {
         name: array.matrix() if name in matrices else array.read()

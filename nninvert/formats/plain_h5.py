@@ -1,4 +1,7 @@
-"""Bare weights in HDF5: data sets such as W1 and b1, or groups of kernel and bias."""
+"""Bare weights in HDF5: data sets such as W1 and b1, or groups of kernel and bias.
+
+A group of data, indices and indptr is a sparse matrix, and stands where a data set would.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from nninvert.errors import FormatError
 from nninvert.formats._arrays import Hdf5Array, StoredArray
 from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_weights, is_matrix_or_bias
+from nninvert.formats.sparse import single_matrix, sparse_groups
 
 if TYPE_CHECKING:
     import h5py
@@ -22,7 +26,10 @@ class PlainHdf5(BareReader):
 
     name = "HDF5 weights"
     suffixes = (".h5", ".hdf5")
-    reads = "matrices and biases by name: W1, b1, ... or groups of kernel and bias"
+    reads = (
+        "matrices and biases by name: W1, b1, ... or groups of kernel and bias; sparse "
+        "ones as groups of data, indices, indptr and shape"
+    )
 
     def sniff(self, head: bytes, path: str) -> bool:
         """Any HDF5 file: this reader comes last and says what is inside."""
@@ -32,13 +39,22 @@ class PlainHdf5(BareReader):
         """Find data sets whose names are those of weights."""
         with hdf5.open_hdf5(path) as file:
             _refuse_keras_3_weights(file)
+            names = hdf5.datasets(file, MAX_DATASETS)
+            groups = sparse_groups(file, names)
+            for group in groups:
+                names = [name for name in names if name not in groups[group].members]
+            if len(groups) == 1 and not any(map(is_matrix_or_bias, (*groups, *names))):
+                (only,) = groups.values()
+                return single_matrix(only, self.name, names)
             arrays: dict[str, StoredArray] = {}
             left_out: list[str] = []
-            for name in hdf5.datasets(file, MAX_DATASETS):
-                if is_matrix_or_bias(name):
-                    arrays[name] = Hdf5Array(hdf5.dataset(file, name))
+            for name in (*groups, *names):
+                if not is_matrix_or_bias(name):
+                    left_out.append(name or "/")
+                elif name in groups:
+                    arrays[name] = groups[name]
                 else:
-                    left_out.append(name)
+                    arrays[name] = Hdf5Array(hdf5.dataset(file, name))
             if not arrays:
                 inside = ", ".join(hdf5.tree(file, 8)) or "nothing"
                 raise FormatError(

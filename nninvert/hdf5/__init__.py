@@ -5,7 +5,7 @@ filters that load plug-ins, and sizes that no disk could hold. What is opened he
 with none of these, or not at all.
 """
 
-from nninvert.hdf5.attributes import attribute_names, attribute_text
+from nninvert.hdf5.attributes import attribute_names, attribute_numbers, attribute_text
 from nninvert.hdf5.dataset import dataset
 from nninvert.hdf5.heaps import check_heaps
 from nninvert.hdf5.listing import datasets, tree
@@ -16,6 +16,7 @@ from nninvert.hdf5.values import mapped, place, read, read_block
 
 __all__ = [
     "attribute_names",
+    "attribute_numbers",
     "attribute_text",
     "check_heaps",
     "child",

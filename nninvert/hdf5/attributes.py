@@ -1,4 +1,4 @@
-"""Text attributes, in each of the ways in which they have been written."""
+"""Text attributes, in each of the ways in which they have been written, and numbers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import h5py
 
 MAX_NAMES = 65_536  # entries of one attribute; Keras splits at 64,512 bytes
+MAX_NUMBERS = 32  # of one attribute: HDF5's largest count of axes
 MAX_TEXT = 1 << 28  # bytes of one text; architectures seen stay below a thousandth
 
 
@@ -79,6 +80,33 @@ def attribute_names(node: h5py.Group | h5py.Dataset, name: str) -> list[str] | N
         names += part
         index += 1
     return names if index else None
+
+
+def attribute_numbers(node: h5py.Group | h5py.Dataset, name: str) -> tuple[int, ...] | None:
+    """An attribute of a few whole numbers, or None where there is none of that name.
+
+    Parameters
+    ----------
+    node : h5py.Group or h5py.Dataset
+        What the attribute belongs to.
+    name : str
+        The attribute's name, for example ``shape``.
+
+    Raises
+    ------
+    FormatError
+        If it holds something else, or more than `MAX_NUMBERS`.
+    """
+    with reading(node, name):
+        if name not in node.attrs:
+            return None
+        handle = node.attrs.get_id(name)
+        shape, dtype = handle.shape, handle.dtype
+    if shape is None or math.prod(shape) > MAX_NUMBERS or dtype.kind not in "iu":
+        raise _refusal(node, name, f"type {dtype}, shape {shape}", "whole numbers")
+    with reading(node, name):
+        values = np.asarray(node.attrs[name]).reshape(-1)
+    return tuple(int(value) for value in values)
 
 
 def _attribute(node: h5py.Group | h5py.Dataset, name: str) -> list[str] | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nninvert.errors import ShapeError
 from nninvert.layers._base import Float64, LinearLayer, Shape, Weights, size_of
 from nninvert.linalg.map import DenseMap, LinearMap, RepeatedMap
+from nninvert.linalg.sparse import SparseMap, SparseMatrix
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
 
@@ -59,7 +60,11 @@ class Dense(LinearLayer):
     def linear_part(self) -> tuple[LinearMap, Float64 | None]:
         """The matrix, once for each leading index, and the bias."""
         repeats = size_of(self.input_shape[:-1])
-        linear_map: LinearMap = DenseMap(self.matrix)
+        linear_map: LinearMap
+        if isinstance(self.matrix, SparseMatrix):
+            linear_map = SparseMap(self.matrix)
+        else:
+            linear_map = DenseMap(self.matrix)
         bias = None if self.bias is None else self.bias.astype(np.float64)
         if repeats > 1:
             linear_map = RepeatedMap(linear_map, repeats)

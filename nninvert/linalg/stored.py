@@ -112,9 +112,14 @@ class StoredMatrix(ABC):
         return 2 if self.stored_name == BFLOAT16 else self.dtype.itemsize
 
     @property
+    def size(self) -> int:
+        """How many numbers are stored."""
+        return self.shape[0] * self.shape[1]
+
+    @property
     def nbytes(self) -> int:
         """Bytes in the stored type."""
-        return self.shape[0] * self.shape[1] * self.itemsize
+        return self.size * self.itemsize
 
     @property
     def stored_eps(self) -> float:
