@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
+from nninvert.linalg.extreme import Product, two_norm
 from nninvert.outcome import Kind
 
 Float64 = NDArray[np.float64]
 
-_PROBES = 4
-_SWEEPS = 30
-_SETTLED = 1e-4
+_SEEN = 0.3
+"""Largest share of the direction in which factors err most that they may miss."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +97,21 @@ def dense_spectrum(matrix: Float64, stored_eps: float) -> Spectrum:
     return spectrum_of_values(matrix.shape, values, stored_eps, "SVD")
 
 
-Product = Callable[[Float64], Float64]
-
-
 def estimated_spectrum(
     n: int,
     products: tuple[Product, Product],
     solves: tuple[Product, Product],
     stored_eps: float,
     seed: int,
+    how: str,
 ) -> Spectrum:
     """Estimate the extreme singular values of a square factored map.
 
-    Block power iteration on A^T A gives the largest from below, on its inverse the
-    smallest from above, so that the condition number is a lower bound that is usually
-    right to a percent.
+    The largest from below, by products; the smallest from the norm of the inverse, by
+    solves. Rough factors show it only if ``v - B A v`` is small for the direction v that
+    they say A shortens most, B standing for their inverse. Else all that is certain is
+    ``||A v||``: the smallest is no larger, and the condition number no smaller than what
+    follows from it.
 
     Parameters
     ----------
@@ -126,51 +125,43 @@ def estimated_spectrum(
         Spacing at 1 of the stored type.
     seed : int
         Of the start vectors.
+    how : str
+        What the solves are made with: "float32 LU factors".
     """
-    start = np.random.default_rng(seed).standard_normal((min(_PROBES, n), n))
-    largest = _block_power(products, start)
-    inverse_norm = _block_power(solves, start)
-    smallest = 0.0 if not np.isfinite(inverse_norm) else 1.0 / inverse_norm
-    method = "block power iteration on the LU factors"
-    return spectrum_of_extremes((n, n), largest, smallest, stored_eps, method)
-
-
-def spectrum_of_extremes(
-    shape: tuple[int, int],
-    largest: float,
-    smallest: float,
-    stored_eps: float,
-    method: str,
-) -> Spectrum:
-    """Summarise estimates of the largest and the smallest singular value."""
-    full = smallest > tolerances.singular_threshold(shape, largest)
-    full_stored = smallest > tolerances.singular_threshold(shape, largest, stored_eps)
+    largest = two_norm(products, n, seed).value
+    smallest, seen = _smallest(n, products[0], solves, seed)
+    shape = (n, n)
+    full = seen and smallest > tolerances.singular_threshold(shape, largest)
+    full_stored = full and smallest > tolerances.singular_threshold(
+        shape, largest, stored_eps
+    )
+    unseen = f"{how}, too rough to show the smallest singular value"
     return Spectrum(
         shape=shape,
         largest=largest,
         smallest=smallest,
-        rank=min(shape) if full else None,
-        rank_stored=min(shape) if full_stored else None,
-        kind=Kind.ESTIMATE,
-        method=method,
+        rank=n if full else None,
+        rank_stored=n if full_stored else None,
+        kind=Kind.ESTIMATE if seen else Kind.LOWER_BOUND,
+        method=f"Lanczos steps with {how}" if seen else unseen,
     )
 
 
-def _block_power(pair: tuple[Product, Product], start: Float64) -> float:
-    """Norm of the operator whose products are given, from below."""
-    forward, backward = pair
-    block, norm = np.linalg.qr(start.T)[0].T, 0.0
-    for _ in range(_SWEEPS):
-        image = backward(forward(block))
-        if not np.all(np.isfinite(image)):
-            return float("inf")
-        basis, triangle = np.linalg.qr(image.T)
-        found = float(np.sqrt(np.linalg.norm(triangle, 2)))
-        block = basis.T
-        if abs(found - norm) <= _SETTLED * found:
-            return found
-        norm = found
-    return norm
+def _smallest(
+    n: int, product: Product, solves: tuple[Product, Product], seed: int
+) -> tuple[float, bool]:
+    """The smallest singular value, and whether the solves show it; else a bound."""
+    inverse = two_norm(solves, n, seed)
+    direction = solves[0](inverse.vector[None])
+    size = float(np.linalg.norm(direction))
+    if not (np.isfinite(inverse.value) and 0.0 < size < np.inf):
+        return 0.0, False
+    direction /= size
+    image = product(direction)
+    left = float(np.linalg.norm(direction - solves[0](image)))
+    if left <= _SEEN:
+        return 1.0 / inverse.value, True
+    return float(np.linalg.norm(image)), False
 
 
 def repeated(base: Spectrum, count: int) -> Spectrum:

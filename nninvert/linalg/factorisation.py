@@ -47,6 +47,10 @@ class Factorisation(ABC):
     def solve_transposed(self, x: Float64) -> Float64:
         """The same for the transpose, (..., n) to (..., m)."""
 
+    def solve_roughly(self, y: Float64) -> Float64:
+        """Solutions for error estimates, to a few digits where that is cheaper."""
+        return self.solve(y)
+
     @abstractmethod
     def spectrum(self) -> Spectrum:
         """Extreme singular values, rank and condition."""
@@ -76,4 +80,5 @@ def square_spectrum(linear_map: LinearMap, factor: Factorisation) -> Spectrum:
         (factor.solve, factor.solve_transposed),
         linear_map.stored_eps,
         seed=0,
+        how="LU factors",
     )
