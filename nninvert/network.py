@@ -75,6 +75,12 @@ class FlatLinearization:
         lead = dy.shape[:-1]
         return self._inner.solve(dy.reshape(*lead, *self._out), context).reshape(*lead, -1)
 
+    def solve_roughly(self, dy: Float64, context: Context) -> Float64:
+        """The same to a few digits, where that is cheaper: for error estimates."""
+        lead = dy.shape[:-1]
+        found = self._inner.solve_roughly(dy.reshape(*lead, *self._out), context)
+        return found.reshape(*lead, -1)
+
     def dense(self) -> Float64:
         """J, shape (batch, n_out, n_in), from whichever products are fewer."""
         batch, m = self.y.shape

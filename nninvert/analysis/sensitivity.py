@@ -15,6 +15,10 @@ from nninvert.network import Network
 Float64 = NDArray[np.float64]
 
 _PROBES = 8
+_LEAST_PROBES = 2
+_ALL_PROBES = 128
+"""Large networks get fewer probes for each row when there are many rows: a solve takes
+time by the number of probes in all, and two still give the size to a factor 2."""
 
 
 def is_layerwise_invertible(network: Network, context: Context) -> bool:
@@ -41,7 +45,7 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
     The errors are independent and uniform in +-half_step, so that the mean square of dx
     is ``sum_j ||J^-1 e_j||^2 h_j^2 / 3``; random signs estimate the sum without forming
     J^-1 (Hutchinson, Commun. Stat. Simul. 18, 1989). For networks that are not square
-    J^+ stands for J^-1.
+    J^+ stands for J^-1. Solves are rough where the factors are.
 
     Parameters
     ----------
@@ -56,12 +60,13 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
     -------
     float64 array, shape (rows,); NaN where it cannot be had at reasonable cost.
     """
+    probes = _probes(network, len(x))
     signs = np.random.default_rng(context.seed).choice(
-        [-1.0, 1.0], size=(_PROBES, *half_step.shape)
+        [-1.0, 1.0], size=(probes, *half_step.shape)
     )
     errors = signs * half_step / np.sqrt(3.0)
     if is_layerwise_invertible(network, context):
-        moved = network.linearize(x).solve(errors, context)
+        moved = network.linearize(x).solve_roughly(errors, context)
     elif dense_is_cheap(network):
         moved = np.stack(
             [
@@ -73,7 +78,14 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
     else:
         return np.full(x.shape[0], np.nan)
     together = moved.transpose(1, 0, 2).reshape(x.shape[0], -1)
-    return np.asarray(row_norms(together) / np.sqrt(_PROBES))
+    return np.asarray(row_norms(together) / np.sqrt(probes))
+
+
+def _probes(network: Network, rows: int) -> int:
+    """How many random errors are tried for each row."""
+    if dense_is_cheap(network):
+        return _PROBES
+    return min(_PROBES, max(_LEAST_PROBES, _ALL_PROBES // max(rows, 1)))
 
 
 def jacobians(network: Network, x: Float64) -> list[Float64]:

@@ -166,6 +166,10 @@ class Linearization(ABC):
         solution of minimum norm. Where a slope is zero, so is the step.
         """
 
+    def solve_roughly(self, dy: Float64, context: Context) -> Float64:
+        """The same to a few digits, where that is cheaper: for error estimates."""
+        return self.solve(dy, context)
+
 
 class Layer(ABC):
     """One step of a network.
@@ -378,4 +382,11 @@ class _AffineLinearization(Linearization):
         layer = self._layer
         lead = dy.shape[: dy.ndim - len(layer.output_shape)]
         solved = factorise(self._map, context).solve(dy.reshape(*lead, -1))
+        return solved.reshape(*lead, *layer.input_shape)
+
+    def solve_roughly(self, dy: Float64, context: Context) -> Float64:
+        """A^+ dy by the factors alone."""
+        layer = self._layer
+        lead = dy.shape[: dy.ndim - len(layer.output_shape)]
+        solved = factorise(self._map, context).solve_roughly(dy.reshape(*lead, -1))
         return solved.reshape(*lead, *layer.input_shape)

@@ -247,6 +247,12 @@ class ChainLinearization(Linearization):
             dy = step.solve(dy, context)
         return dy
 
+    def solve_roughly(self, dy: Float64, context: Context) -> Float64:
+        """From output to input, by factors alone."""
+        for step in reversed(self._steps):
+            dy = step.solve_roughly(dy, context)
+        return dy
+
 
 def _all_or_unknown(values: list[bool | None]) -> bool | None:
     """True if all are; else None, as one part alone proves nothing about the whole."""

@@ -93,6 +93,10 @@ class RepeatedFactor(Factorisation):
         """Solve each piece."""
         return self._map.joined(self._base.solve(self._map.pieces(y)))
 
+    def solve_roughly(self, y: Float64) -> Float64:
+        """Solve each piece roughly."""
+        return self._map.joined(self._base.solve_roughly(self._map.pieces(y)))
+
     def solve_transposed(self, x: Float64) -> Float64:
         """Solve each piece with the transpose."""
         return self._map.joined(self._base.solve_transposed(self._map.pieces(x)))
@@ -120,6 +124,12 @@ class ChainFactor(Factorisation):
         """Solve from the last part to the first."""
         for part in reversed(self._parts):
             y = part.solve(y)
+        return y
+
+    def solve_roughly(self, y: Float64) -> Float64:
+        """Solve roughly from the last part to the first."""
+        for part in reversed(self._parts):
+            y = part.solve_roughly(y)
         return y
 
     def solve_transposed(self, x: Float64) -> Float64:

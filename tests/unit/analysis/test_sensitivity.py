@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from lapack_factors import rough
 from problems import bottleneck, conditioned, dense, network, random_net
 
 from nninvert import tolerances
 from nninvert.analysis import sensitivity
 from nninvert.context import Context
+from nninvert.linalg.mixed import factor_mixed
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,37 @@ def test_condition_of_jacobians_in_digits(rng):
     dead = network(np.eye(2), "relu")
     found = sensitivity.jacobian_digits(dead, np.array([[1.0, 2.0], [1.0, -1.0]]))
     np.testing.assert_array_equal(found, [0.0, np.inf])
+
+
+def test_large_networks_get_fewer_probes_for_many_rows(monkeypatch, rng):
+    net = random_net(rng, n=6)
+    counts = []
+
+    def counted(self, dy, context):
+        counts.append(dy.shape[0])
+        return dy
+
+    monkeypatch.setattr(type(net.linearize(np.ones((1, 6)))), "solve_roughly", counted)
+    for limit in (tolerances.SVD_WORK, 0.0):
+        monkeypatch.setattr(tolerances, "SVD_WORK", limit)
+        for rows in (1, 16, 40, 1000):
+            half = np.full((rows, 6), 1e-8)
+            sensitivity.movement(net, np.ones((rows, 6)), half, Context())
+    assert counts == [8, 8, 8, 8, 8, 8, 3, 2]
+
+
+@pytest.mark.parametrize("rows", [2, 200])
+def test_rough_factors_and_few_probes_estimate_to_a_factor_two(rows, monkeypatch, rng):
+    matrix = conditioned(30, 1e4, rng)
+    net = network(matrix, "tanh")
+    context = Context()
+    linear_map = net.segments[0].layer.linear_part[0]
+    factor = factor_mixed(linear_map, rough(matrix), context)
+    context.factors.get_or_build((*linear_map.key, "float64"), lambda: factor)
+    x = 0.3 * rng.standard_normal((rows, 30))
+    half = rng.uniform(1e-8, 1e-6, (rows, 30))
+    truth = exact_movement(net, x, half)
+    monkeypatch.setattr(tolerances, "SVD_WORK", 0.0)
+    ratio = sensitivity.movement(net, x, half, context) / truth
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.5)
+    assert factor.last is None
