@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -163,12 +164,15 @@ class Network:
 
     @property
     def dtype(self) -> str:
-        """The type that the weights are stored in; several are joined by "+"."""
-        types = {
-            _stored_name(values): None
-            for node in self.graph.leaves()
-            for values in node.layer.weights().values()
-        }
+        """The type that the weights are stored in; several are joined by "+".
+
+        That of a layer is the type of its largest array.
+        """
+        types: dict[str, None] = {}
+        for node in self.graph.leaves():
+            held = node.layer.weights().values()
+            if held:
+                types[_stored_name(max(held, key=_count))] = None
         return "+".join(types) or "float64"
 
     def forward(self, x: Float64) -> Float64:
@@ -331,6 +335,10 @@ def _stored_name(values: StoredMatrix | NDArray[np.generic]) -> str:
     if isinstance(values, StoredMatrix):
         return values.stored_name
     return values.dtype.newbyteorder("=").name
+
+
+def _count(values: StoredMatrix | NDArray[np.generic]) -> int:
+    return math.prod(values.shape)
 
 
 def _as_row(values: NDArray[np.generic]) -> StoredMatrix:

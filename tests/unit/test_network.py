@@ -5,8 +5,9 @@ import pytest
 from problems import dense, network
 
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.layers import Elementwise, Graph, Node, Normalization, Permute, Reshape
+from nninvert.layers import Dense, Elementwise, Graph, Node, Normalization, Permute, Reshape
 from nninvert.layers.activations import activation_from_text
+from nninvert.linalg.stored import ArrayMatrix
 from nninvert.network import Network, Source
 
 
@@ -93,6 +94,9 @@ def test_parameters_and_types(chain):
     assert chain.parameters == 12 + 4 + 8
     assert chain.dtype == "float64+float32"
     assert network("tanh", shape=(2,)).dtype == "float64"
+    short = ArrayMatrix(np.ones((2, 3), np.float32), "bfloat16")
+    bias = np.ones(2, np.float32)  # bfloat16 vectors are held as float32
+    assert network(Dense((3,), short, bias)).dtype == "bfloat16"
 
 
 def test_layers_group_a_dense_with_its_activation(rng):
