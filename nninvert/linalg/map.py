@@ -174,6 +174,11 @@ class DenseMap(LinearMap):
         self.matrix = matrix
         self.shape = matrix.shape
 
+    @property
+    def transposed(self) -> DenseMap:
+        """The transpose, over the same weights."""
+        return DenseMap(self.matrix.transposed)
+
     @cached_property
     def _copy(self) -> Float64 | None:
         small = 8 * math.prod(self.shape) <= tolerances.SMALL_WEIGHTS

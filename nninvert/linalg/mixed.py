@@ -29,6 +29,7 @@ from nninvert.linalg.refinement import (
     stacked,
 )
 from nninvert.linalg.solve_report import SolveReport, report_of
+from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.triangular import RoughSolver
 from nninvert.outcome import Kind
 
@@ -63,7 +64,7 @@ class MixedFactor(Factorisation):
 
     Parameters
     ----------
-    linear_map : DenseMap
+    linear_map : DenseMap or SparseMap
         Square.
     solver : RoughSolver
         The factors.
@@ -85,7 +86,7 @@ class MixedFactor(Factorisation):
 
     def __init__(
         self,
-        linear_map: DenseMap,
+        linear_map: DenseMap | SparseMap,
         solver: RoughSolver,
         context: Context,
         sizes: MatrixSizes | None = None,
@@ -168,8 +169,8 @@ class MixedFactor(Factorisation):
         return two_norm(products, self.shape[1], self._context.seed).value
 
     @cached_property
-    def _transposed_map(self) -> DenseMap:
-        return DenseMap(self._map.matrix.transposed)
+    def _transposed_map(self) -> DenseMap | SparseMap:
+        return self._map.transposed
 
     def _observed(self) -> float:
         b = np.random.default_rng(self._context.seed).standard_normal((1, self.shape[0]))
@@ -348,7 +349,7 @@ class MixedFactor(Factorisation):
 
 
 def factor_mixed(
-    linear_map: DenseMap,
+    linear_map: DenseMap | SparseMap,
     solver: RoughSolver,
     context: Context,
     sizes: MatrixSizes | None = None,

@@ -168,6 +168,11 @@ class SparseMap(LinearMap):
         self.matrix = matrix
         self.shape = matrix.shape
 
+    @property
+    def transposed(self) -> SparseMap:
+        """The transpose, over the same weights."""
+        return SparseMap(self.matrix.transposed)
+
     @cached_property
     def scipy(self) -> sparse.csr_array | sparse.csc_array:
         """A as a SciPy array of float64."""
