@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert import tolerances
 from nninvert.linalg.bidiagonal import Bidiagonal, bidiagonal
 from nninvert.linalg.fused import PassInterrupted, Products
 
@@ -40,6 +41,24 @@ class Correction:
     history: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of a correction.
+
+    Attributes
+    ----------
+    reduction : float64 array, shape (batch,)
+        A row is done when its ||A^T r|| (LSMR) or ||r|| (GMRES) has fallen by this factor.
+    norm : float
+        A lower bound of ||A|| in the 2-norm; 0.0 if none is known.
+    max_steps : int
+    """
+
+    reduction: Float64
+    norm: float
+    max_steps: int
+
+
 class _Recurrence:
     """The scalars and vectors of LSMR beside the bidiagonalisation, row by row.
 
@@ -55,12 +74,14 @@ class _Recurrence:
         "sin_bar",
         "zeta_bar",
         "zeta_start",
+        "size",
     )
     _VECTORS = ("x", "h", "h_bar")
 
     def __init__(self, start: Bidiagonal) -> None:
         self.alpha_bar = start.alpha
         self.zeta_bar = self.zeta_start = start.alpha * start.beta
+        self.size = start.beta
         self.rho = self.rho_bar = self.cos_bar = np.ones_like(start.alpha)
         self.sin_bar = np.zeros_like(start.alpha)
         self.h, self.h_bar = start.v, np.zeros_like(start.v)
@@ -86,19 +107,25 @@ class _Recurrence:
         """||A^T r|| of each row relative to its start; 0 where that was 0."""
         return _quotient(np.abs(self.zeta_bar), self.zeta_start)
 
+    def lost_in_rounding(self, norm: float) -> NDArray[np.bool_]:
+        """Which rows' A^T r are no larger than the error of computing them.
+
+        Where r cannot be met, what follows would be solved for in directions that A does
+        not have.
+        """
+        error = tolerances.EPS64 * np.sqrt(self.x.shape[1])
+        return np.asarray(np.abs(self.zeta_bar) <= error * norm * self.size)
+
     def keep(self, chosen: NDArray[np.bool_]) -> None:
         """Go on with some of the rows only."""
         for name in (*self._SCALARS, *self._VECTORS):
             setattr(self, name, getattr(self, name)[chosen])
 
 
-def lsmr_correction(
-    products: Products,
-    residual: Float64,
-    reduction: Float64,
-    max_steps: int,
-) -> Correction:
+def lsmr_correction(products: Products, residual: Float64, demand: Demand) -> Correction:
     """Minimise ||A d - r|| from d = 0 until ||A^T (r - A d)|| has fallen far enough.
+
+    A row also ends where that is lost in its own rounding.
 
     Parameters
     ----------
@@ -106,10 +133,9 @@ def lsmr_correction(
         With A (m, n).
     residual : float64 array, shape (batch, m)
         r.
-    reduction : float64 array, shape (batch,)
-        A row is done when its ||A^T r|| has fallen by this factor.
-    max_steps : int
+    demand : Demand
     """
+    reduction, norm = demand.reduction, demand.norm
     result = np.zeros((len(residual), products.shape[1]))
     active = np.arange(len(residual))
     history: list[float] = []
@@ -118,14 +144,14 @@ def lsmr_correction(
     except PassInterrupted:
         return Correction(result, 0, True, ())
     state = _Recurrence(basis)
-    done = state.zeta_start == 0.0
+    done = (state.zeta_start == 0.0) | state.lost_in_rounding(norm)
     while True:
         if done.any():
             result[active[done]] = state.x[done]
             active, reduction = active[~done], reduction[~done]
             state.keep(~done)
             basis.keep(~done)
-        if not active.size or len(history) == max_steps:
+        if not active.size or len(history) == demand.max_steps:
             break
         try:
             basis.step()
@@ -134,7 +160,8 @@ def lsmr_correction(
             return Correction(result, len(history), True, tuple(history))
         state.step(basis)
         history.append(float(state.remaining.max()))
-        done = state.remaining <= reduction
+        norm = max(norm, float(np.hypot(basis.alpha, basis.beta).max()))
+        done = (state.remaining <= reduction) | state.lost_in_rounding(norm)
     result[active] = state.x
     return Correction(result, len(history), False, tuple(history))
 

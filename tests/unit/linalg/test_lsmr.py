@@ -6,7 +6,7 @@ from scipy.sparse.linalg import lsmr
 
 from nninvert.linalg.bidiagonal import extreme_values
 from nninvert.linalg.fused import Pace, StripedProducts
-from nninvert.linalg.lsmr import lsmr_correction
+from nninvert.linalg.lsmr import Demand, lsmr_correction
 from nninvert.linalg.stored import ArrayMatrix
 
 SHAPES = [(40, 40), (60, 35), (30, 55)]
@@ -15,6 +15,10 @@ SHAPES = [(40, 40), (60, 35), (30, 55)]
 def products_with(matrix, order="C", should_stop=lambda: False):
     stored = np.array(matrix, dtype=np.float64, order=order)
     return StripedProducts(ArrayMatrix(stored), Pace(should_stop))
+
+
+def until(reduction):
+    return Demand(reduction, 0.0, 300)
 
 
 def well_conditioned(shape, seed=1):
@@ -29,7 +33,7 @@ def test_steps_are_those_of_scipy(shape, order, steps):
     a = well_conditioned(shape)
     b = np.random.default_rng(2).standard_normal((3, shape[0]))
     products = products_with(a, order)
-    found = lsmr_correction(products, b, np.full(3, 1e-30), steps)
+    found = lsmr_correction(products, b, Demand(np.full(3, 1e-30), 0.0, steps))
     expected = [lsmr(a, row, maxiter=steps, atol=0, btol=0, conlim=0)[0] for row in b]
     np.testing.assert_allclose(found.x, expected, atol=1e-13)
     assert found.steps == steps
@@ -41,7 +45,7 @@ def test_steps_are_those_of_scipy(shape, order, steps):
 def test_limit_is_the_least_squares_solution_of_minimum_norm(shape, order):
     a = well_conditioned(shape)
     b = np.random.default_rng(2).standard_normal((4, shape[0]))
-    found = lsmr_correction(products_with(a, order), b, np.full(4, 1e-14), 300)
+    found = lsmr_correction(products_with(a, order), b, until(np.full(4, 1e-14)))
     np.testing.assert_allclose(found.x, b @ np.linalg.pinv(a).T, atol=1e-12)
     assert found.history[-1] <= 1e-14
     assert all(np.diff(found.history) <= 0.0)
@@ -52,7 +56,7 @@ def test_each_row_ends_at_its_own_reduction():
     b = np.random.default_rng(2).standard_normal((3, 50))
     b[1] = 0.0
     wanted = np.array([1e-2, 1e-2, 1e-10])
-    found = lsmr_correction(products_with(a), b, wanted, 300)
+    found = lsmr_correction(products_with(a), b, until(wanted))
     gradient = np.linalg.norm((b - found.x @ a.T) @ a, axis=1)
     start = np.linalg.norm(b @ a, axis=1)
     assert 1e-4 * start[0] < gradient[0] <= 1e-2 * start[0]
@@ -66,7 +70,7 @@ def test_interrupted_it_hands_out_what_it_has():
     passes = []
     pace = Pace(lambda: len(passes) > 4, passes.append)
     products = StripedProducts(ArrayMatrix(a), pace)
-    found = lsmr_correction(products, b, np.full(1, 1e-14), 300)
+    found = lsmr_correction(products, b, until(np.full(1, 1e-14)))
     assert found.interrupted
     assert found.steps == 4
     left = np.linalg.norm((b - found.x @ a.T) @ a) / np.linalg.norm(b @ a)
@@ -75,7 +79,7 @@ def test_interrupted_it_hands_out_what_it_has():
 
 def test_interrupted_at_once_it_has_nothing():
     products = products_with(well_conditioned((5, 5)), should_stop=lambda: True)
-    found = lsmr_correction(products, np.ones((1, 5)), np.full(1, 1e-14), 300)
+    found = lsmr_correction(products, np.ones((1, 5)), until(np.full(1, 1e-14)))
     assert found.interrupted
     assert np.all(found.x == 0.0)
 
@@ -107,3 +111,10 @@ def test_extreme_values_leave_out_zeros_that_the_shape_brings(order):
         values = np.linalg.svd(a, compute_uv=False)
         assert found.smallest == pytest.approx(values[-1], rel=0.2)
         assert found.smallest >= values[-1] * (1 - 1e-12)
+
+
+def test_what_rounding_leaves_of_a_gradient_is_not_solved_for():
+    a = np.eye(30) - np.full((30, 30), 1.0 / 30)
+    lost = np.ones((1, 30))
+    demand = Demand(np.full(1, 1e-10), 1.0, 50)
+    assert np.abs(lsmr_correction(products_with(a), lost, demand).x).max() < 1e-12
