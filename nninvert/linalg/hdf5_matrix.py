@@ -17,6 +17,10 @@ BAND_BYTES = 256 * 2**20
 """Most bytes of unpacked chunks held at a time, in the stored type. A row of the chunks
 that h5py proposes for 100,000 columns of float32 has 150 MiB."""
 
+READ_BYTES = 16 * 2**20
+"""Bytes read at a time, in the stored type, into an array that is there already; more
+where a row of chunks holds more."""
+
 
 class Hdf5Matrix(StoredMatrix):
     """A data set of chunks, compressed or not, or of integers.
@@ -60,10 +64,19 @@ class Hdf5Matrix(StoredMatrix):
         from nninvert import hdf5
 
         with hdf5.open_hdf5(self.path) as file:
-            block = hdf5.read_block(hdf5.dataset(file, self.name), rows, cols)
-        if out is None:
-            return block
-        cast(block, out)
+            dataset = hdf5.dataset(file, self.name)
+            if out is None:
+                return hdf5.read_block(dataset, rows, cols)
+            along, across = (cols, rows) if self.column_major else (rows, cols)
+            into = out.T if self.column_major else out
+            lines, length = self.shape[:: -1 if self.column_major else 1]
+            first, last, _ = along.indices(lines)
+            width = len(range(*across.indices(length)))
+            band = self._band(READ_BYTES // max(1, self.itemsize * width), width)
+            for top in range(first - first % band, last, band):
+                span = slice(max(top, first), min(top + band, last))
+                held = self._read_band(dataset, span, across)
+                cast(held, into[span.start - first : span.stop - first])
         return out
 
     def _lines(self, count: int) -> Iterator[tuple[slice, Array]]:
@@ -75,17 +88,17 @@ class Hdf5Matrix(StoredMatrix):
             dataset = hdf5.dataset(file, self.name)
             for top in range(0, lines, band):
                 span = slice(top, min(top + band, lines))
-                held = self._read_band(dataset, span)
+                held = self._read_band(dataset, span, slice(0, length))
                 for start in range(0, held.shape[0], count):
                     block = held[start : start + count]
                     yield slice(top + start, top + start + block.shape[0]), block
 
-    def _read_band(self, dataset: h5py.Dataset, span: slice) -> Array:
+    def _read_band(self, dataset: h5py.Dataset, span: slice, across: slice) -> Array:
         from nninvert import hdf5
 
         if self.column_major:
-            return hdf5.read_block(dataset, slice(None), span).T
-        return hdf5.read_block(dataset, span, slice(None))
+            return hdf5.read_block(dataset, across, span).T
+        return hdf5.read_block(dataset, span, across)
 
     def _band(self, count: int, length: int) -> int:
         """Lines read at a time: whole chunks as far as memory allows."""

@@ -299,9 +299,9 @@ def test_a_pass_unpacks_every_chunk_once(tmp_path, monkeypatch, chunks, band):
     monkeypatch.setattr(hdf5_matrix, "BAND_BYTES", band)
     spans, read_block = [], hdf5_matrix.Hdf5Matrix._read_band
 
-    def seen(self, dataset, span):
+    def seen(self, dataset, span, across):
         spans.append(span)
-        return read_block(self, dataset, span)
+        return read_block(self, dataset, span, across)
 
     monkeypatch.setattr(hdf5_matrix.Hdf5Matrix, "_read_band", seen)
     for rows, cols, block in matrix.stripes(8 * 64 * 7):
@@ -311,6 +311,26 @@ def test_a_pass_unpacks_every_chunk_once(tmp_path, monkeypatch, chunks, band):
     if depth * 64 * 8 <= band:
         assert all(span.start % depth == 0 for span in spans)
         assert all(span.stop % depth == 0 for span in spans[:-1])
+
+
+@pytest.mark.parametrize("chunks", [(3, 64), (16, 16), (64, 5), (1, 1)])
+@pytest.mark.parametrize(("limit", "most"), [(1, 16), (8 * 20 * 20, 20), (10**9, 48)])
+def test_large_blocks_are_read_piece_by_piece(tmp_path, monkeypatch, chunks, limit, most):
+    values = np.random.default_rng(0).normal(size=(64, 64))
+    matrix = in_chunks(tmp_path, values, chunks)
+    monkeypatch.setattr(hdf5_matrix, "READ_BYTES", limit)
+    read_band, lines = hdf5_matrix.Hdf5Matrix._read_band, []
+
+    def seen(self, dataset, span, across):
+        lines.append(span.stop - span.start)
+        return read_band(self, dataset, span, across)
+
+    monkeypatch.setattr(hdf5_matrix.Hdf5Matrix, "_read_band", seen)
+    for given, expected in ((matrix, values), (matrix.transposed, values.T)):
+        out = np.empty((45, 20), np.float32)
+        given.read(slice(5, 50), slice(7, 27), out)
+        np.testing.assert_array_equal(out, expected[5:50, 7:27].astype(np.float32))
+    assert max(lines) <= most
 
 
 @pytest.fixture
