@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
-from nninvert.linalg.extreme import Product, two_norm
+from nninvert.linalg.extreme import NormEstimate, Product, two_norm
 from nninvert.outcome import Kind
 
 Float64 = NDArray[np.float64]
@@ -104,6 +105,7 @@ def estimated_spectrum(
     stored_eps: float,
     seed: int,
     how: str,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Spectrum:
     """Estimate the extreme singular values of a square factored map.
 
@@ -127,38 +129,41 @@ def estimated_spectrum(
         Of the start vectors.
     how : str
         What the solves are made with: "float32 LU factors".
+    should_stop : callable, default never
+        Asked between steps; both norms are then what was found from below so far.
     """
-    largest = two_norm(products, n, seed).value
-    smallest, seen = _smallest(n, products[0], solves, seed)
+    largest = two_norm(products, n, seed, should_stop).value
+    inverse = two_norm(solves, n, seed, should_stop)
+    smallest, seen = _smallest(inverse, products[0], solves[0])
     shape = (n, n)
     full = seen and smallest > tolerances.singular_threshold(shape, largest)
     full_stored = full and smallest > tolerances.singular_threshold(
         shape, largest, stored_eps
     )
-    unseen = f"{how}, too rough to show the smallest singular value"
+    steps, unseen = f"Lanczos steps with {how}", f"{how}, too rough for the smallest one"
+    known = seen and not should_stop()
     return Spectrum(
         shape=shape,
         largest=largest,
         smallest=smallest,
         rank=n if full else None,
         rank_stored=n if full_stored else None,
-        kind=Kind.ESTIMATE if seen else Kind.LOWER_BOUND,
-        method=f"Lanczos steps with {how}" if seen else unseen,
+        kind=Kind.ESTIMATE if known else Kind.LOWER_BOUND,
+        method=steps if seen else unseen,
     )
 
 
 def _smallest(
-    n: int, product: Product, solves: tuple[Product, Product], seed: int
+    inverse: NormEstimate, product: Product, solve: Product
 ) -> tuple[float, bool]:
     """The smallest singular value, and whether the solves show it; else a bound."""
-    inverse = two_norm(solves, n, seed)
-    direction = solves[0](inverse.vector[None])
+    direction = solve(inverse.vector[None])
     size = float(np.linalg.norm(direction))
     if not (np.isfinite(inverse.value) and 0.0 < size < np.inf):
         return 0.0, False
     direction /= size
     image = product(direction)
-    left = float(np.linalg.norm(direction - solves[0](image)))
+    left = float(np.linalg.norm(direction - solve(image)))
     if left <= _SEEN:
         return 1.0 / inverse.value, True
     return float(np.linalg.norm(image)), False

@@ -313,8 +313,10 @@ class MixedFactor(Factorisation):
             self._map.stored_eps,
             self._context.seed,
             f"{self.precision} LU factors",
+            self._context.should_stop,
         )
-        if found.kind is Kind.LOWER_BOUND and self.can_upgrade:
+        stopped = self._context.should_stop()
+        if found.kind is Kind.LOWER_BOUND and self.can_upgrade and not stopped:
             self.upgrade()
             return self._estimated()
         if self._deflated is None or not self.nullity:

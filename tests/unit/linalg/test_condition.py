@@ -8,6 +8,7 @@ from nninvert import tolerances
 from nninvert.context import Context
 from nninvert.linalg import condition
 from nninvert.linalg.factor import select_factorisation
+from nninvert.linalg.lu import factor_lu
 from nninvert.linalg.map import DenseMap
 from nninvert.linalg.stored import ArrayMatrix
 from nninvert.outcome import Kind
@@ -74,7 +75,7 @@ def test_estimate_is_a_lower_bound_and_usually_close(monkeypatch, rng, cond):
 def test_estimate_of_a_singular_matrix_claims_no_rank(monkeypatch):
     monkeypatch.setattr(tolerances, "SVD_WORK", 0.0)
     monkeypatch.setattr(tolerances, "DOUBTFUL_RCOND", 0.0)
-    found = select_factorisation(DenseMap(ArrayMatrix(hilbert(15))), Context()).spectrum()
+    found = factor_lu(DenseMap(ArrayMatrix(hilbert(15)))).spectrum()
     assert found.rank is None
     assert not found.full_rank
 
@@ -89,3 +90,10 @@ def test_repeated_counts_ranks_over_all_blocks():
 
 def test_permutations_have_condition_one():
     assert condition.trivial_spectrum(5).condition == 1.0
+
+
+def test_lanczos_steps_and_the_decomposition_count_the_same_rank(monkeypatch):
+    monkeypatch.setattr(tolerances, "SVD_WORK", 0.0)
+    found = select_factorisation(DenseMap(ArrayMatrix(hilbert(15))), Context()).spectrum()
+    assert found.rank == np.linalg.matrix_rank(hilbert(15))
+    assert not found.full_rank

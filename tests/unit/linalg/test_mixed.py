@@ -232,3 +232,14 @@ def test_a_stop_ends_with_what_there_is(rng):
     assert np.isfinite(factor.solve(rng.standard_normal((2, 100)))).all()
     assert factor.last.passes == 1
     assert not factor.last.accurate
+
+
+def test_a_stop_makes_the_condition_a_lower_bound(rng):
+    context = Context()
+    matrix = conditioned(200, 1e4, rng)
+    factor, asked = made(matrix, context=context)
+    context.interrupt()
+    found = factor.spectrum()
+    assert found.kind is Kind.LOWER_BOUND
+    assert 1e2 < found.condition <= 1.1e4
+    assert not asked
