@@ -12,8 +12,9 @@ from nninvert import tolerances
 
 Float64 = NDArray[np.float64]
 
-MOST_LOST = 32
-"""Largest nullity that is looked for: the blocks of vectors are a few more."""
+MOST_LOST = 128
+"""Largest nullity that is looked for: beyond it, blocks of three times as many vectors
+cost as much as better factors."""
 
 _SPARE = 8
 _SWEEPS = 3
@@ -121,7 +122,7 @@ def lost_directions(
     LostDirections, or None where there are more than `MOST_LOST`, or the factors are too
     rough to find as many on the left as on the right.
     """
-    width = _SPARE + min(suspected, 2 * MOST_LOST)
+    width = _SPARE + min(suspected, MOST_LOST)
     right = _shortened(products, inverse, threshold, seed, width)
     lost = right.count(threshold)
     if lost > MOST_LOST or lost == len(right.lengths):
@@ -155,11 +156,12 @@ def _shortened(
     products: Products, inverse: RoughInverse, threshold: float, seed: int, width: int
 ) -> _Block:
     """Directions that A shortens most: `width`, or more if about as many are lost."""
-    n = products.shape[1]
-    found = _iterated(products, inverse, threshold, seed, min(n, width))
-    more = min(n, MOST_LOST + _SPARE)
-    if found.count(threshold) > width // 2 and more > width:
-        found = _iterated(products, inverse, threshold, seed, more)
+    most = min(products.shape[1], MOST_LOST + _SPARE)
+    width = min(width, most)
+    found = _iterated(products, inverse, threshold, seed, width)
+    while found.count(threshold) > width // 2 and width < most:
+        width = min(4 * width + _SPARE, most)
+        found = _iterated(products, inverse, threshold, seed, width)
     return found
 
 
@@ -172,6 +174,8 @@ def _iterated(
         opposite = _orthonormal(inverse.solve_transposed(swept))
         swept = _orthonormal(inverse.solve(opposite))
     best = _rotated(products, swept, width)
+    if best.count(threshold) == width:
+        return best
     floor = tolerances.EPS64 * best.lengths[-1]
     for _ in range(_CORRECTIONS):
         # The solve would drown all else in what the factors nearly lose.

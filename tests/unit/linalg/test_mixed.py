@@ -100,9 +100,9 @@ def test_without_float64_factors_the_condition_is_a_lower_bound(rng):
 
 def test_gmres_helps_where_nothing_else_can_be_had(rng):
     # A spectrum that decays too slowly for deflation and is just out of reach of LU-IR.
-    matrix = conditioned(120, 6e7, rng)
+    matrix = conditioned(500, 4e7, rng)
     factor, _ = made(matrix, upgrade=False)
-    x = rng.standard_normal((2, 120))
+    x = rng.standard_normal((2, 500))
     found = factor.solve(x @ matrix.T)
     assert factor.last.path == "float32 LU, GMRES"
     assert factor.last.accurate
@@ -134,7 +134,7 @@ def test_singular_matrices_get_least_squares_solutions_of_minimum_norm(lost, dty
 
 def test_more_lost_dimensions_are_left_to_a_singular_value_decomposition(rng):
     matrix = glorot(200, rng)
-    matrix[:50] = 0.0
+    matrix[:140] = 0.0
     factor, asked = made(matrix)
     assert factor is None
     assert asked
