@@ -9,9 +9,11 @@ from __future__ import annotations
 from nninvert import tolerances
 from nninvert.context import Context, Notice
 from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.large import factor_large_rectangular, factor_large_square
 from nninvert.linalg.lu import factor_lu
 from nninvert.linalg.map import (
     ComposedMap,
+    DenseMap,
     DiagonalMap,
     IdentityMap,
     LinearMap,
@@ -52,8 +54,10 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     diagonal                    division
     equal blocks                that of one block
     composition, all nonsingular and square   one after the other
-    square matrix               LU; SVD where LU shows it to be singular
-    other matrix                SVD
+    small square matrix         LU; SVD where LU shows it to be singular
+    large square matrix         as planned: see `large`
+    other small matrix          SVD
+    other large matrix          QR, or iteration where that does not fit
     ==========================  ==============================================
     """
     if isinstance(linear_map, IdentityMap | PermutationMap):
@@ -67,8 +71,12 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         if parts is not None:
             return ChainFactor(linear_map, parts)
     m, n = linear_map.shape
+    large = not tolerances.svd_is_cheap(linear_map.shape)
+    if m == n and large and isinstance(linear_map, DenseMap):
+        return factor_large_square(linear_map, context)
+    if m != n and large:
+        return factor_large_rectangular(linear_map, context)
     if m != n:
-        _announce_svd(linear_map, context)
         return SvdFactor(linear_map, f"SVD: {m} x {n} is not square")
     return factor_lu(linear_map) or _singular(linear_map, context)
 

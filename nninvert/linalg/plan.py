@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from nninvert import tolerances
 from nninvert.context import Context
 from nninvert.errors import MachineError, UsageError
 from nninvert.linalg.map import DenseMap
@@ -44,7 +43,7 @@ _GUESSED_CONDITION = 5.0
 five times that in one of three (Edelman, SIAM J. Matrix Anal. Appl. 9, 1988)."""
 
 _ROW_ARRAYS = 8
-"""Arrays of the size of the targets that a solve holds at once."""
+"""Arrays of the size of the targets that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def panel_plan(
 ) -> LayerPlan:
     """Plan a panelled LU in one precision: in memory if it fits, else in a file."""
     rates, n, rows = machine_rates(), linear_map.shape[0], context.rows
-    own = SLACK + _ROW_ARRAYS * 8 * n * min(rows, tolerances.ROWS_AT_ONCE)
+    own = SLACK + _ROW_ARRAYS * 8 * n * rows
     width = _block_width(n, dtype, rates)
     factor_seconds = 2.0 / 3.0 * float(n) ** 3 / rates.lu(dtype)
     held = n * n * dtype.itemsize + own
