@@ -18,6 +18,15 @@ def test_every_float16(values, dtype):
     np.testing.assert_array_equal(np.signbit(out), np.signbit(values))
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -np.nan])
+def test_one_float16_that_is_not_finite(value):
+    values = np.ones(5, np.float16)
+    values[3] = value
+    out = np.empty(5, np.float32)
+    cast(values, out)
+    np.testing.assert_array_equal(out, values)
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("stored", [np.float16, ">f2", ">f4", np.float64, np.int8])
 def test_any_order_and_type(order, stored, rng):
