@@ -16,17 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert import tolerances
 from nninvert.linalg.map import DenseMap, LinearMap
 from nninvert.linalg.stored import StoredMatrix
 
 Float64 = NDArray[np.float64]
 Product = Callable[[Float64], Float64]
 
-_FEW = 16
-_NARROW_STRIPE, _WIDE_STRIPE = 2 * 2**20, 16 * 2**20
-"""Bytes of float64 in a stripe that meets few vectors, and many. Measured at n = 6,000: few
-vectors are fastest with stripes that stay in the second-level cache, a hundred with stripes
-that make real matrix products."""
+_FEW = 4
+_WIDE_STRIPE = 16 * 2**20
+"""Bytes of float64 in a stripe that meets more than a few vectors. A few are fastest with
+stripes that stay in the second-level cache and products so small that the BLAS library does
+not share them out among its threads; many need large products, which wait for each other
+less often where others use the processor, too (measured: up to ten times less)."""
 
 
 class PassInterrupted(Exception):
@@ -266,7 +268,7 @@ def products_of_transpose(linear_map: LinearMap, pace: Pace) -> Products:
 
 def stripe_bytes(batch: int) -> int:
     """Bytes of float64 in the stripes that meet `batch` vectors."""
-    return _NARROW_STRIPE if batch < _FEW else _WIDE_STRIPE
+    return tolerances.STRIPE_BYTES if batch <= _FEW else _WIDE_STRIPE
 
 
 def _scaled(values: Float64, scale: Float64 | None) -> Float64:

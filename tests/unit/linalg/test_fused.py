@@ -32,7 +32,7 @@ def at_leisure():
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_products_are_those_of_the_matrix(shape, order, batch, monkeypatch):
-    monkeypatch.setattr("nninvert.linalg.fused._NARROW_STRIPE", 8 * max(shape) * 4)
+    monkeypatch.setattr("nninvert.tolerances.STRIPE_BYTES", 8 * max(shape) * 4)
     stored, a = weights(shape, order)
     products = StripedProducts(stored, at_leisure())
     generator = np.random.default_rng(2)
@@ -91,7 +91,7 @@ def double(n):
 
 
 def test_a_pass_stops_in_the_middle(monkeypatch):
-    monkeypatch.setattr("nninvert.linalg.fused._NARROW_STRIPE", 8 * 50 * 10)
+    monkeypatch.setattr("nninvert.tolerances.STRIPE_BYTES", 8 * 50 * 10)
     asked = []
 
     def after_three():
