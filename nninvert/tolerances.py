@@ -74,10 +74,12 @@ SMALL_WEIGHTS = 64 * 2**20
 BLOCK_BYTES = 64 * 2**20
 """Most bytes of float64 that are cast at a time from larger matrices."""
 
-STRIPE_BYTES = 4 * 2**20
+STRIPE_BYTES = 2 * 2**20
 """Bytes of float64 that are cast at a time where each number is used only once or twice:
 they stay in the cache between the cast and the product. From 2 to 8 MiB are equally fast
-with 1 MiB of second- and 32 MiB of third-level cache; 16 MiB take twice as long."""
+on an idle machine with 1 MiB of second- and 32 MiB of third-level cache, 16 MiB take twice
+as long. From 4 MiB on, OpenBLAS shares the product with one vector among threads, which
+gains nothing and waits up to 30 times as long where others use the processor, too."""
 
 
 def relative_target_tolerance(dtype: DTypeLike) -> float:
