@@ -129,7 +129,7 @@ def _first_misfit(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.boo
     rounding = tolerances.SUM_ROUNDING * np.where(wanted, terms, 0.0)
     size = row_norms(difference)
     error = np.where(np.isfinite(size), size, np.inf)
-    return error, (np.abs(difference) <= rounding).all(axis=1)
+    return error, np.asarray((np.abs(difference) <= rounding).all(axis=1))
 
 
 def _misfit(problem: Problem, x: Float64) -> Float64:
