@@ -1,0 +1,91 @@
+"""Whole processes side by side: wall time and peak memory, medians, ratios."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took: seconds of wall time, and its peak resident memory."""
+
+    seconds: float
+    peak: int
+    output: str
+
+
+def run(command: Sequence[str], folder: str) -> Run:
+    """Run a process that must succeed."""
+    started = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        output = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - started
+        errors.seek(0)
+        if process.returncode:
+            told = f"{' '.join(command)}: exit {process.returncode}\n{errors.read()}"
+            raise RuntimeError(told)
+    return Run(seconds, usage.ru_maxrss * 1024, output)
+
+
+@dataclass(frozen=True)
+class Median:
+    """Medians over the repetitions of one command."""
+
+    seconds: float
+    peak: int
+    outputs: tuple[str, ...]
+
+
+def side_by_side(
+    commands: Sequence[Sequence[str]], folder: str, times: int
+) -> list[Median]:
+    """Run commands in turn, `times` rounds after one that warms the file cache up."""
+    rounds = [[run(command, folder) for command in commands] for _ in range(times + 1)]
+    found = []
+    for runs in zip(*rounds[1:], strict=True):
+        found.append(
+            Median(
+                statistics.median(r.seconds for r in runs),
+                int(statistics.median(r.peak for r in runs)),
+                tuple(r.output for r in runs),
+            )
+        )
+    return found
+
+
+def nninvert(*arguments: str) -> list[str]:
+    """The command line of this interpreter's nninvert."""
+    return [sys.executable, "-m", "nninvert", *arguments]
+
+
+def machine_facts() -> str:
+    """One line about the machine and the libraries."""
+    import h5py
+    import numpy
+    import scipy
+
+    model = "unknown processor"
+    table = Path("/proc/cpuinfo")
+    if table.exists():
+        names = [line for line in table.read_text().splitlines() if "model name" in line]
+        model = names[0].partition(":")[2].strip() if names else model
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"Python {platform.python_version()}, numpy {numpy.__version__}, "
+        f"scipy {scipy.__version__}, h5py {h5py.__version__}"
+    )
