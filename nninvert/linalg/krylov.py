@@ -134,15 +134,11 @@ def gmres_inner(products: Products, scaling: Scaling, memory: int) -> Inner:
     """
 
     def correct(residual: Float64, demand: Demand) -> Correction:
-        interrupted = False
-
         def product(vectors: Float64) -> Float64:
-            nonlocal interrupted
             try:
                 return _times(products.apply(vectors), scaling.rows)
             except PassInterrupted:
                 # An image of zero ends the space; what it held so far is made use of.
-                interrupted = True
                 return np.zeros_like(vectors)
 
         room = max(1, memory // (12 * residual.size))
@@ -155,8 +151,7 @@ def gmres_inner(products: Products, scaling: Scaling, memory: int) -> Inner:
             steps,
             products.pace.should_stop,
         )
-        stopped = interrupted or products.pace.should_stop()
-        return Correction(x, made, stopped, ())
+        return Correction(x, made, products.pace.should_stop(), ())
 
     return correct
 

@@ -124,7 +124,7 @@ class Survey:
 
         For D Q E with diagonal D and E and an orthogonal Q without pattern the squared
         singular values have 1 + deviation^2 = (1 + d^2) (1 + e^2), d and e being the
-        deviations of D^2 and E^2.
+        deviations of D^2 and E^2. Other matrices have more left than this.
         """
         if self.sizes is None:
             return self.deviation

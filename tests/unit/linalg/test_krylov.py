@@ -6,6 +6,7 @@ from problems import conditioned, with_singular_values
 
 from nninvert.linalg.fused import Pace, Scaling, StripedProducts, products_of
 from nninvert.linalg.krylov import GOAL, gmres_inner, lsmr, lsmr_inner, refine
+from nninvert.linalg.lsmr import Correction
 from nninvert.linalg.map import ComposedMap, DenseMap, DiagonalMap
 from nninvert.linalg.stored import ArrayMatrix
 
@@ -143,11 +144,18 @@ def test_any_linear_map_will_do():
 
 
 @pytest.mark.parametrize("method", ["lsmr", "gmres"])
-def test_interrupted_it_keeps_the_best_and_says_that_nobody_looked(method):
+def test_interrupted_in_a_pass_it_keeps_the_best_and_says_that_nobody_looked(
+    method, monkeypatch
+):
+    monkeypatch.setattr("nninvert.tolerances.STRIPE_BYTES", 8 * 100 * 10)
     a, b = near_identity(100, 0.3), right_hand_sides(2, 100)
-    passes = []
-    pace = Pace(lambda: len(passes) >= 8, passes.append)
-    products = products_with(a, pace)
+    asked = []
+
+    def in_the_eighth_pass():
+        asked.append(None)
+        return len(asked) > 80
+
+    products = products_with(a, Pace(in_the_eighth_pass))
     inner = (
         lsmr_inner(products, Scaling())
         if method == "lsmr"
@@ -179,3 +187,17 @@ def test_a_target_of_zero_needs_no_work():
 def test_no_rows():
     found = lsmr(products_with(near_identity(10)), np.empty((0, 10)), max_steps=10)
     assert found.x.shape == (0, 10)
+
+
+def test_a_correction_that_makes_it_worse_is_not_taken():
+    a, b = near_identity(40), right_hand_sides(2, 40)
+    x0 = np.linalg.solve(a, b.T).T + 1e-3
+    products = products_with(a)
+
+    def astray(residual, demand):
+        return Correction(np.full((2, 40), 100.0), 1, False, ())
+
+    found = refine(products, astray, b, x0, 10)
+    np.testing.assert_array_equal(found.x, x0)
+    assert found.corrections == 1
+    np.testing.assert_allclose(found.backward_error, backward_errors(a, x0, b), rtol=0.2)

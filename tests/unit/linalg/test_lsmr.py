@@ -114,7 +114,16 @@ def test_extreme_values_leave_out_zeros_that_the_shape_brings(order):
 
 
 def test_what_rounding_leaves_of_a_gradient_is_not_solved_for():
-    a = np.eye(30) - np.full((30, 30), 1.0 / 30)
-    lost = np.ones((1, 30))
+    a = np.eye(200) - np.full((200, 200), 1.0 / 200)
+    lost = np.ones((1, 200))
+    assert np.any(lost @ a != 0.0)
     demand = Demand(np.full(1, 1e-10), 1.0, 50)
     assert np.abs(lsmr_correction(products_with(a), lost, demand).x).max() < 1e-12
+
+
+def test_a_direction_that_is_there_by_rounding_only_is_not_solved_for():
+    a, lost = np.diag([1.0, 1e-17]), np.array([[0.0, 1.0]])
+    known = Demand(np.full(1, 1e-10), 1.0, 50)
+    assert np.all(lsmr_correction(products_with(a), lost, known).x == 0.0)
+    unknown = Demand(np.full(1, 1e-10), 0.0, 50)
+    assert lsmr_correction(products_with(a), lost, unknown).x[0, 1] == pytest.approx(1e17)

@@ -79,6 +79,7 @@ def one_tiny_value(smallest):
 
 SINGULAR = {
     "one singular value at rounding": lambda: one_tiny_value(1e-15),
+    "one diagonal entry at rounding": lambda: np.diag(np.r_[1e-16, np.ones(N - 1)]),
     "equal columns": equal_columns,
     "zero column": lambda: np.eye(N) - np.outer(np.eye(N)[5], np.eye(N)[5]),
     "a direction lost": lambda: np.eye(N) - np.full((N, N), 1.0 / N),
@@ -138,7 +139,9 @@ def test_one_small_singular_value_is_no_zero():
 def test_what_pays_is_for_the_caller_to_say():
     linear_map = DenseMap(ArrayMatrix(np.eye(N) + 0.5 * random(N, N) / np.sqrt(N)))
     assert probe(linear_map, Context()).worthwhile
-    assert not probe(linear_map, Context(), most_passes=20).worthwhile
+    refused = probe(linear_map, Context(), most_passes=20)
+    assert not refused.worthwhile
+    assert refused.method is KrylovMethod.LSMR
 
 
 def test_methods_are_chosen_by_what_they_like():
