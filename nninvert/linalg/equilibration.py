@@ -139,6 +139,14 @@ class EquilibratedMatrix(StoredMatrix):
         )
         self.base, self.scales = base, scales
 
+    def digest(self) -> str:
+        """That of the base, which the scales follow from."""
+        return self.base.digest()
+
+    def fingerprint(self) -> str:
+        """That of the base."""
+        return self.base.fingerprint()
+
     def read(self, rows: slice, cols: slice, out: Array | None = None) -> Array:
         """Read a block and scale it."""
         block = self.base.read(rows, cols).astype(np.float64)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nninvert.context import Context, Notice
 from nninvert.errors import InputError, MachineError
-from nninvert.linalg.panels.factor_file import PART, FactorFile
+from nninvert.linalg.panels.factor_file import JOURNAL, PART, FactorFile
 from nninvert.linalg.panels.file_store import FileStore
 from nninvert.linalg.panels.region import Region, Weights
 from nninvert.linalg.stored import StoredMatrix
@@ -88,6 +88,30 @@ class Workspace:
                     f"{matrix.shape[1]:,} {matrix.stored_name} layer",
                     next_step="Factor this model: nninvert factor MODEL -o FACTORS",
                     file=used.path,
+                )
+
+    def expect(self, matrices: list[StoredMatrix]) -> None:
+        """Refuse to go on with unfinished factors that were begun for other weights.
+
+        Raises
+        ------
+        InputError
+            If an earlier run began with a matrix that is none of these.
+        """
+        disk = self._context.disk
+        if not os.path.exists((disk.output or disk.scratch) + JOURNAL):
+            return
+        made = self._making()
+        known = [Weights.of(matrix) for matrix in matrices]
+        for region in made.regions:
+            if not any(region.weights.matches(weights) for weights in known):
+                raise InputError(
+                    "weights",
+                    got=f"unfinished factors of other weights, order {region.n:,}",
+                    expected="the weights with which that run began",
+                    because="the model file has changed since, or this is another model",
+                    next_step=f"Delete it and {made.path + JOURNAL} to begin anew.",
+                    file=made.path + PART,
                 )
 
     def begin(
@@ -170,26 +194,10 @@ class Workspace:
 
 
 def _same(made: FactorFile, weights: Weights, dtype: str) -> Region | None:
-    """The region that an earlier run began for these weights.
-
-    Raises
-    ------
-    InputError
-        If the weights of an earlier run were other ones.
-    """
+    """The region that an earlier run began for these weights."""
     for region in made.regions:
         if region.dtype == dtype and region.weights.matches(weights):
             return region
-    if any(region.weights.shape == weights.shape for region in made.regions):
-        made.close()
-        raise InputError(
-            "weights",
-            got="unfinished factors of other weights of the same size",
-            expected="the weights with which that run began",
-            because="the model file has changed since, or this is another model",
-            next_step="Delete the file and its journal to begin anew.",
-            file=made.path + PART,
-        )
     return None
 
 
