@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nninvert.api import Session, check, forward, from_arrays, invert, load
+    from nninvert.api import Session, check, factor, forward, from_arrays, invert, load
     from nninvert.context import Context
     from nninvert.errors import NninvertError
     from nninvert.formats import save
@@ -32,6 +32,7 @@ _HOMES = {
     "from_arrays": "nninvert.api",
     "check": "nninvert.api",
     "invert": "nninvert.api",
+    "factor": "nninvert.api",
     "forward": "nninvert.api",
     "Session": "nninvert.api",
     "save": "nninvert.formats",
@@ -57,6 +58,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "factor",
     "forward",
     "from_arrays",
     "invert",

@@ -1,12 +1,13 @@
-"""The functions that people call: load, check, invert, forward, and sessions.
+"""The functions that people call: load, check, invert, forward, factor, and sessions.
 
-The command line does nothing that is not here. All arrays may come in any real type;
-what a target's type says about its precision is used.
+The command line does nothing that is not here. Arrays may come in any real type; what a
+target's type says about its precision is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nninvert import formats
 from nninvert.analysis import handshake, sensitivity
+from nninvert.analysis.factor_files import conclude, make_factors, prepare
 from nninvert.analysis.invertibility import check_network
+from nninvert.analysis.planning import announce_structure
 from nninvert.arrays import LoadedArray
 from nninvert.context import Context
 from nninvert.errors import DataError
@@ -26,12 +29,12 @@ from nninvert.methods.problem import Problem
 from nninvert.methods.question import as_rows, ask
 from nninvert.methods.targets import judge_targets
 from nninvert.network import Network
-from nninvert.result import CheckReport, InversionResult, PairsReport
+from nninvert.result import CheckReport, InversionResult, KeptFactors, PairsReport
 
 Float64 = NDArray[np.float64]
 Values = ArrayLike | LoadedArray
 
-__all__ = ["Session", "check", "forward", "from_arrays", "invert", "load"]
+__all__ = ["Session", "check", "factor", "forward", "from_arrays", "invert", "load"]
 
 
 def load(
@@ -127,7 +130,8 @@ def invert(
     dtype : numpy type, default float64
         Type of the x that is handed out; what is judged is x after the cast.
     context : Context, default None
-        Memory, time limit, listener; None: a new one.
+        Memory, disk, engine, time limit, listener; it stays open, and its `rows` becomes
+        the number of targets. None: a new one, closed in the end.
 
     Returns
     -------
@@ -141,10 +145,13 @@ def invert(
     UsageError
         If options contradict each other or the method cannot be used.
     """
-    problem = _problem(
-        network, y, within, near, lower, upper, fix, nan_is_free, single, context
-    )
-    return driver.invert(problem, method=method, dtype=dtype)
+    with _opened(context) as used:
+        problem = _problem(
+            network, y, within, near, lower, upper, fix, nan_is_free, single, used
+        )
+        prepare(network, used)
+        result = driver.invert(problem, method=method, dtype=dtype)
+        return result if context else replace(result, kept=conclude(used))
 
 
 def check(
@@ -191,24 +198,63 @@ def check(
     ShapeError, DataError
         If targets, pairs or inputs do not fit the network or are not finite.
     """
-    context = context or Context()
     compared = None
     if pairs is not None:
         network, compared = _shake_hands(network, pairs)
-    report = check_network(network, context, quick=quick, max_condition=max_condition)
-    report = replace(report, pairs=compared)
-    if target is not None:
-        problem = _problem(
-            network, target, within, near, lower, upper, fix, False, single, context
-        )
-        judged, result = judge_targets(problem)
-        report = replace(report, target=judged)
-        found = result.x[result.solved].astype(np.float64)
-        report = _with_jacobian(report, network, found, "targets")
-    if inputs is not None:
-        rows = _finite_rows(inputs, network.graph.input_shape, "inputs")
-        report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")
-    return report
+    with _opened(context) as used:
+        problem = None
+        if target is not None:
+            problem = _problem(
+                network, target, within, near, lower, upper, fix, False, single, used
+            )
+        if not quick:
+            announce_structure(network, used)
+            prepare(network, used)
+        report = check_network(network, used, quick=quick, max_condition=max_condition)
+        report = replace(report, pairs=compared)
+        if problem is not None:
+            judged, result = judge_targets(problem)
+            report = replace(report, target=judged)
+            found = result.x[result.solved].astype(np.float64)
+            report = _with_jacobian(report, network, found, "targets")
+        if inputs is not None:
+            rows = _finite_rows(inputs, network.graph.input_shape, "inputs")
+            report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")
+        return report if context else replace(report, kept=conclude(used))
+
+
+def factor(network: Network, path: str, context: Context | None = None) -> KeptFactors:
+    """Factor every large dense square layer into one file, for later use.
+
+    A run that ended early goes on where it was when it is called again. The factors are
+    used by ``Session(network, factors=path)``.
+
+    Parameters
+    ----------
+    network : Network
+    path : str
+        The file to make; one that is there is replaced in the end.
+    context : Context, default None
+        Its `disk.output` becomes `path`. None: a new one, closed in the end.
+
+    Raises
+    ------
+    UsageError
+        If no layer is large, dense and square.
+    """
+    with _opened(context) as used:
+        used.disk = replace(used.disk, output=path)
+        return make_factors(network, used)
+
+
+@contextmanager
+def _opened(context: Context | None) -> Iterator[Context]:
+    """A context that was handed in, which stays open, or a new one until the end."""
+    if context is not None:
+        yield context
+        return
+    with Context() as made:
+        yield made
 
 
 class Session:
@@ -222,12 +268,23 @@ class Session:
     ----------
     network : Network
     context : Context, default None
-        A new one; its `FactorStore` is emptied at the end of the ``with`` block.
+        It stays open, but its `FactorStore` is emptied at the end of the ``with`` block.
+        None: a new one, closed there.
+    factors : str, default ""
+        A file that `factor` made of this network.
+
+    Afterwards `kept` tells of factors that are left on the disk.
     """
 
-    def __init__(self, network: Network, context: Context | None = None) -> None:
+    def __init__(
+        self, network: Network, context: Context | None = None, factors: str = ""
+    ) -> None:
         self.network = network
         self.context = context or Context()
+        self.kept: KeptFactors | None = None
+        self._owns = context is None
+        if factors:
+            self.context.disk = replace(self.context.disk, factors=factors)
 
     def __enter__(self) -> Self:
         return self
@@ -238,7 +295,12 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.context.factors.clear()
+        if not self._owns:
+            self.context.factors.clear()
+            return
+        with self.context:
+            if kind is None:
+                self.kept = conclude(self.context)
 
     def check(self, **options: object) -> CheckReport:
         """`nninvert.check` with this session's network and context."""
@@ -259,9 +321,9 @@ def _problem(
     fix: Mapping[int, float] | None,
     nan_is_free: bool,
     single: bool | None,
-    context: Context | None,
+    context: Context,
 ) -> Problem:
-    return ask(
+    problem = ask(
         network,
         _stored(y),
         within=within,
@@ -274,6 +336,8 @@ def _problem(
         decimals=y.half_step if isinstance(y, LoadedArray) else None,
         context=context,
     )
+    context.rows = problem.rows
+    return problem
 
 
 def _stored(values: Values) -> NDArray[np.generic]:

@@ -199,6 +199,10 @@ class Context:
             self._shared[kind] = kind(self)
         return cast(C, self._shared[kind])
 
+    def peek(self, kind: Callable[[Context], C]) -> C | None:
+        """The one `kind` of this computation if it was made, else None."""
+        return cast("C | None", self._shared.get(kind))
+
     def close(self) -> None:
         """Close what is shared and forget all factorisations."""
         self.factors.clear()

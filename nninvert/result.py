@@ -29,7 +29,7 @@ class ConditionEstimate:
         "2": the only norm that verdicts use.
     kind : Kind
     method : str
-        "SVD", "diagonal", "block power iteration on the LU factors", ...
+        "SVD", "diagonal", "Lanczos steps with LU factors", ...
     """
 
     value: float
@@ -215,6 +215,15 @@ class PairsReport:
 
 
 @dataclass(frozen=True)
+class KeptFactors:
+    """A file of factors that was left, and the seconds that making it took."""
+
+    path: str
+    nbytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class CheckReport:
     """The answer of ``check``.
 
@@ -240,6 +249,8 @@ class CheckReport:
     pairs : PairsReport or None
     quick : bool
         Structure only: no rank and no condition was computed.
+    kept : KeptFactors or None
+        Factors that are left on the disk.
     """
 
     model: ModelSummary
@@ -256,6 +267,7 @@ class CheckReport:
     target: TargetReport | None = None
     pairs: PairsReport | None = None
     quick: bool = False
+    kept: KeptFactors | None = None
 
 
 @dataclass(frozen=True)
@@ -273,6 +285,37 @@ class Plan:
 
     requested: str
     steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True)
+class SolveSummary:
+    """How a large layer was solved, and how well.
+
+    Attributes
+    ----------
+    path : str
+        "float32 LU, refined", "float64 LU", "LSMR", ...
+    passes : int
+        Most products with the weights that a block of rows took.
+    contraction : float
+        The largest ratio of successive corrections; NaN where it means nothing.
+    backward_error, componentwise : float
+        The largest of all rows; NaN where not measured.
+    seconds : float
+        Spent on factorisation and solves; NaN where not measured.
+    memory : int or None
+        Bytes held by the factors.
+    """
+
+    index: str
+    name: str
+    path: str
+    passes: int
+    contraction: float
+    backward_error: float
+    componentwise: float
+    seconds: float
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -317,6 +360,10 @@ class InversionResult:
     seconds : float
     notes : tuple of str
         Sentences for the user: advice, what was assumed.
+    solves : tuple of SolveSummary
+        How large layers were solved; empty for small networks.
+    kept : KeptFactors or None
+        Factors that are left on the disk.
     """
 
     x: NDArray[np.floating]
@@ -339,6 +386,8 @@ class InversionResult:
     tolerance_origin: str
     seconds: float
     notes: tuple[str, ...] = ()
+    solves: tuple[SolveSummary, ...] = ()
+    kept: KeptFactors | None = None
 
     @property
     def solved(self) -> NDArray[np.bool_]:

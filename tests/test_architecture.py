@@ -18,7 +18,7 @@ import nninvert
 PACKAGE = Path(nninvert.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"context", "errors", "outcome", "result", "tolerances"}
+GROUND = {"context", "errors", "forecast", "outcome", "result", "tolerances"}
 STORAGE = {"files", "hdf5", "npy", "npz"}
 SPINE = ("linalg", "rootfind", "layers", "network", "priors", "analysis", "methods")
 
@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tolerances": set(),
     "context": {"errors"},
     "result": {"outcome"},
+    "forecast": {"result"},
     "files": {"errors"},
     "npy": {"errors", "files"},
     "npz": {"errors", "files", "npy"},

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nninvert.context import Context, Progress
+from nninvert import tolerances
+from nninvert.context import Context, Notice, Progress
 from nninvert.layers import AffineRun, Elementwise, Layer, LinearLayer, Node
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.factor import factorise
-from nninvert.linalg.map import DiagonalMap
+from nninvert.linalg.map import DiagonalMap, LinearMap
+from nninvert.linalg.sparse import SparseMap
 from nninvert.network import Network
+from nninvert.outcome import Kind
 from nninvert.result import ConditionEstimate, LayerFinding
+
+Places = NDArray[np.int64]
 
 
 def layer_findings(
@@ -30,7 +36,22 @@ def layer_findings(
     for position, group in enumerate(network.layers):
         context.emit(Progress("checking layers", position, len(network.layers)))
         findings.append(_finding(group, context, quick))
+        _tell_condition(findings[-1], context)
     return tuple(findings)
+
+
+def _tell_condition(found: LayerFinding, context: Context) -> None:
+    """What is known about one of several large layers need not wait for the others."""
+    shape = int(np.prod(found.output_shape)), int(np.prod(found.input_shape))
+    if found.condition is None or tolerances.svd_is_cheap(shape):
+        return
+    relation = "at least" if found.condition.kind is Kind.LOWER_BOUND else "about"
+    context.emit(
+        Notice(
+            f"layer {found.index} '{found.name}': condition {relation} "
+            f"{found.condition.value:.1e} ({found.condition.method})"
+        )
+    )
 
 
 def _finding(group: tuple[Node, ...], context: Context, quick: bool) -> LayerFinding:
@@ -123,9 +144,7 @@ def _unread(layer: LinearLayer) -> str:
     if isinstance(linear_map, DiagonalMap):
         zero = np.flatnonzero(linear_map.diagonal == 0.0)
         return f"; unit {_listed(zero)} is multiplied by zero" if zero.size else ""
-    matrix = np.abs(linear_map.dense())
-    unread = np.flatnonzero(matrix.max(axis=0) == 0.0)
-    constant = np.flatnonzero(matrix.max(axis=1) == 0.0)
+    unread, constant = _zero_lines(linear_map)
     text = ""
     if unread.size:
         text += (
@@ -137,6 +156,22 @@ def _unread(layer: LinearLayer) -> str:
     return text
 
 
-def _listed(indices: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
+def _zero_lines(linear_map: LinearMap) -> tuple[Places, Places]:
+    """Columns and rows of zeros: inputs that are not read, outputs that are constant."""
+    m, n = linear_map.shape
+    if isinstance(linear_map, SparseMap):
+        rows, columns = linear_map.matrix.triplets()
+        used = linear_map.matrix.data != 0
+        counts = (
+            np.bincount(columns[used], minlength=n),
+            np.bincount(rows[used], minlength=m),
+        )
+        return np.flatnonzero(counts[0] == 0), np.flatnonzero(counts[1] == 0)
+    matrix = np.abs(linear_map.dense())
+    unread, constant = matrix.max(axis=0) == 0.0, matrix.max(axis=1) == 0.0
+    return np.flatnonzero(unread), np.flatnonzero(constant)
+
+
+def _listed(indices: Places) -> str:
     shown = ", ".join(str(int(k)) for k in indices[:5])
     return shown if indices.size <= 5 else f"{shown}, ... ({indices.size} in all)"
