@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from nninvert.forecast import Forecast, LayerForecast, Machine
 from nninvert.outcome import Kind, Proof, RowStatus, Uniqueness, Verdict
 from nninvert.result import (
     CheckReport,
     ConditionEstimate,
     DigitsReport,
     InversionResult,
+    KeptFactors,
     LayerFinding,
     ModelSummary,
     PairsReport,
     Plan,
     PlanStep,
+    SolveSummary,
     TargetReport,
     Witness,
 )
@@ -129,6 +132,63 @@ MEASURED = replace(
     same=False,
     within="3%",
 )
+
+
+KEPT = KeptFactors("x.npy.factors", 9_216_000_000, 840.0)
+
+SOLVE = SolveSummary(
+    index="0",
+    name="dense",
+    path="float32 LU, refined",
+    passes=4,
+    contraction=1e-3,
+    backward_error=6e-17,
+    componentwise=np.nan,
+    seconds=8.4,
+    memory=400_000_000,
+)
+
+FORECAST = Forecast(
+    model=MODEL,
+    layers=(
+        LayerForecast(
+            index="0",
+            name="dense",
+            shape=(100_000, 100_000),
+            stored="float16",
+            engine="panel",
+            precision="float32",
+            in_file=True,
+            memory=17_100_000_000,
+            disk=40_100_000_000,
+            passes=7.6,
+            seconds=6720.0,
+            why="float32 factors, refined to float64, in a file",
+        ),
+        LayerForecast(
+            index="1",
+            name="out",
+            shape=(10, 100_000),
+            stored="float16",
+            engine="qr",
+            precision="float64",
+            in_file=False,
+            memory=88_000_000,
+            disk=0,
+            passes=3.0,
+            seconds=2.0,
+            why="QR: it is not square",
+        ),
+    ),
+    small=2,
+    rows=3,
+    allowed=17_179_869_184,
+    place="x.npy.factors",
+    room=68_900_000_000,
+    machine=Machine(single=1.69e11, double=6e10, memory=9.6e9, disk=4e8),
+)
+
+NOTHING_LARGE = Forecast(MODEL, (), 3, 1, 1_000_000_000, "", None, None)
 
 
 def inversion(statuses, **changes):

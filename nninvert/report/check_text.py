@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from nninvert.outcome import Proof, RowStatus, Verdict
+from nninvert.outcome import Kind, Proof, RowStatus, Verdict
 from nninvert.report.commands import Commands
+from nninvert.report.invert_text import kept_text
 from nninvert.report.numbers import (
     count,
     decimal,
@@ -29,6 +30,7 @@ from nninvert.report.text import (
 )
 from nninvert.result import (
     CheckReport,
+    ConditionEstimate,
     DigitsReport,
     LayerFinding,
     ModelSummary,
@@ -91,6 +93,8 @@ def check_lines(
         )
     if report.pairs is not None:
         lines += labelled(_pairs_items(report.pairs), width, indent=2, label_width=6)
+    if report.kept is not None:
+        lines += labelled([("factors", kept_text(report.kept))], width, indent=2)
     # The command is the last line, whole, however long it is.
     return [*lines, f"next      {_next(report, commands)}"]
 
@@ -178,9 +182,15 @@ def _cells(layer: LayerFinding) -> list[str]:
         layer.activation or "-",
         _yes_no(layer.square),
         rank,
-        "-" if layer.condition is None else scientific(layer.condition.value),
+        "-" if layer.condition is None else _condition(layer.condition),
         _yes_no(layer.one_to_one, "?"),
     ]
+
+
+def _condition(found: ConditionEstimate) -> str:
+    """A number, or what it is known to exceed."""
+    relation = ">= " if found.kind is Kind.LOWER_BOUND else ""
+    return f"{relation}{scientific(found.value)}"
 
 
 def _yes_no(value: bool | None, unknown: str = "-") -> str:
@@ -371,4 +381,6 @@ def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
 def _next(report: CheckReport, commands: Commands) -> str:
     within = report.pairs.within if report.pairs is not None else ""
     more = ("--within", within) if within and "--within" not in commands.question else ()
+    if report.kept is not None:
+        more = (*more, "--factors", report.kept.path)
     return commands.invert(*more, "-o", "x.npy")

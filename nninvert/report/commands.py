@@ -30,6 +30,10 @@ class Commands:
         """``nninvert check`` of this model."""
         return _shell("check", self.model, *self.reading, *more)
 
+    def factor(self, *more: str) -> str:
+        """``nninvert factor`` of this model."""
+        return _shell("factor", self.model, *self.reading, *more)
+
     def invert(self, *more: str) -> str:
         """``nninvert invert`` of this model for the targets."""
         return _shell(

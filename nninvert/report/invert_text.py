@@ -11,13 +11,14 @@ from nninvert.report.numbers import (
     decimal,
     digits,
     duration,
+    gigabytes,
     percent,
     plural,
     rounded_up,
     scientific,
 )
 from nninvert.report.text import Lines, joined, kept, labelled
-from nninvert.result import InversionResult, Plan
+from nninvert.result import InversionResult, KeptFactors, Plan, SolveSummary
 
 ROWS_HEADER = (
     "row",
@@ -76,9 +77,33 @@ def invert_lines(
     items += [("solved", _solved(result, output)), ("residual", _residual(result))]
     if verbose:
         items.append(("judged by", result.tolerance_origin))
+    items += [("solver", solver_text(found)) for found in result.solves]
     items += [("accuracy", _accuracy(result)), ("edge", _edge(result))]
+    items.append(("factors", kept_text(result.kept)))
     items += [("advice", note) for note in result.notes or _near_enough(result)]
     return labelled([*items, _ending(result, output)], width)
+
+
+def solver_text(found: SolveSummary) -> str:
+    """How one large layer was solved, and how well."""
+    parts = [f"{found.name}: {found.path}"]
+    if found.passes:
+        parts.append("1 pass" if found.passes == 1 else f"{count(found.passes)} passes")
+    if np.isfinite(found.backward_error):
+        parts.append(f"backward error {scientific(found.backward_error)}")
+    if np.isfinite(found.seconds):
+        parts.append(duration(found.seconds))
+    if found.memory is not None:
+        parts.append(gigabytes(found.memory))
+    return ", ".join(parts)
+
+
+def kept_text(found: KeptFactors | None) -> str:
+    """What is left on the disk, and what to do with it."""
+    if found is None:
+        return ""
+    made = f"{gigabytes(found.nbytes)}, made in {duration(found.seconds)}"
+    return f"kept {found.path}, {made}: --factors {found.path} next time, or delete it"
 
 
 def invert_line(result: InversionResult, output: str) -> str:
@@ -94,6 +119,8 @@ def invert_line(result: InversionResult, output: str) -> str:
         parts.append(_largest(result))
     if output:
         parts.append(f"wrote {_file(result, output)}")
+    if result.kept is not None:
+        parts.append(kept_text(result.kept))
     return "; ".join([", ".join(parts), *result.notes[:1]])
 
 

@@ -24,9 +24,11 @@ from nninvert.result import (
     ConditionEstimate,
     DigitsReport,
     InversionResult,
+    KeptFactors,
     LayerFinding,
     ModelSummary,
     PairsReport,
+    SolveSummary,
     TargetReport,
     Witness,
 )
@@ -123,6 +125,7 @@ def check_document(report: CheckReport, exit_code: int) -> Document:
         ],
         target=None if report.target is None else _target(report.target),
         pairs=None if report.pairs is None else _pairs(report.pairs),
+        kept_factors=None if report.kept is None else _kept(report.kept),
     )
 
 
@@ -259,7 +262,27 @@ def invert_document(
         x=None if output else numbers(result.x),
         seconds=result.seconds,
         notes=list(result.notes),
+        solves=[_solve(found) for found in result.solves],
+        kept_factors=None if result.kept is None else _kept(result.kept),
     )
+
+
+def _solve(found: SolveSummary) -> Document:
+    return {
+        "index": found.index,
+        "name": found.name,
+        "path": found.path,
+        "passes": found.passes,
+        **figure("contraction", found.contraction, "not measured"),
+        **figure("backward_error", found.backward_error, "not measured"),
+        **figure("componentwise_backward_error", found.componentwise, "not measured"),
+        **figure("seconds", found.seconds, "not measured"),
+        "memory": found.memory,
+    }
+
+
+def _kept(found: KeptFactors) -> Document:
+    return {"file": found.path, "bytes": found.nbytes, "seconds": found.seconds}
 
 
 def _row(result: InversionResult, row: int) -> Document:
@@ -290,6 +313,11 @@ def forward_document(model: ModelSummary, y: NDArray[np.float64], output: str) -
         y_dtype=y.dtype.name,
         y=None if output else numbers(y),
     )
+
+
+def factor_document(model: ModelSummary, kept: KeptFactors) -> Document:
+    """``nninvert.factor/1``."""
+    return document("factor", exit_code=0, model=model_document(model), factors=_kept(kept))
 
 
 def convert_document(model: ModelSummary, output: str) -> Document:

@@ -64,14 +64,19 @@ def digits(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time: 0.05 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """A length of time: 0.05 s, 12 s, 3 min 20 s, 1 h 52 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{_significant(seconds, 2 if seconds >= 1 else 1)} s"
     if whole < 600:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(whole / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def gigabytes(nbytes: float) -> str:
+    """Bytes in memory or on a disk: 9.2 GB, 0.4 GB, 47 MB."""
+    return f"{nbytes / 1e9:,.1f} GB" if nbytes >= 1e8 else f"{nbytes / 1e6:.0f} MB"
 
 
 def shape(lengths: Shape) -> str:

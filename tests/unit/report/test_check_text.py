@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_made import CHECK, LOSSY, MEASURED, SAME, TARGET, layer
+from hand_made import CHECK, KEPT, LOSSY, MEASURED, SAME, TARGET, layer
 
-from nninvert.outcome import Verdict
+from nninvert.outcome import Kind, Verdict
 from nninvert.report.check_text import check_lines, layers_table
 from nninvert.report.commands import Commands
+from nninvert.result import ConditionEstimate
 
 COMMANDS = Commands("camera.h5")
 
@@ -208,3 +209,16 @@ def test_plain_table_has_every_digit():
     assert row["cond_kind"] == "estimate"
     assert row["one_to_one"] == "no"
     assert row["smallest"] == repr(4.0 / 12.0)
+
+
+def test_a_lower_bound_says_so():
+    bound = ConditionEstimate(1e7, Kind.LOWER_BOUND, "float32 LU factors")
+    text = screen(replace(CHECK, layers=(layer(0, "dense", 1e7, condition=bound),)))
+    assert " >= 1e7  yes" in text
+    assert "cond: 2-norm, lower bound (float32 LU factors)" in text
+
+
+def test_factors_that_are_kept_are_told_and_used_next():
+    text = screen(replace(CHECK, kept=KEPT))
+    assert "\n  factors   kept x.npy.factors, 9.2 GB, made in 14 min" in text
+    assert text.endswith("camera.h5 y.npy --factors x.npy.factors -o x.npy")

@@ -1,7 +1,9 @@
 """The screens of ``invert``, letter by letter."""
 
+from dataclasses import replace
+
 import numpy as np
-from hand_made import inversion
+from hand_made import KEPT, SOLVE, inversion
 
 from nninvert.outcome import Proof, RowStatus, Uniqueness
 from nninvert.report.invert_text import ROWS_HEADER, invert_line, invert_lines, rows_table
@@ -161,3 +163,21 @@ def test_rows():
     }
     assert second[1:5] == ["unreachable", 0.21, None, None]
     assert second[8:] == [Proof.PULL_BACK.value, "inverting dense_1 needs |h| = 2.42"]
+
+
+def test_large_layers_say_how_they_were_solved():
+    text = screen(inversion([SOLVED], solves=(SOLVE,)))
+    assert (
+        "\nsolver    dense: float32 LU, refined, 4 passes, backward error 6e-17, 8.4 s, "
+        "0.4 GB\n" in text.replace("\n          ", " ")
+    )
+    bare = replace(SOLVE, path="LSMR", passes=1, seconds=np.nan, memory=None)
+    text = screen(inversion([SOLVED], solves=(replace(bare, backward_error=np.nan),)))
+    assert "\nsolver    dense: LSMR, 1 pass\n" in text
+
+
+def test_factors_that_are_kept_are_told():
+    result = inversion([SOLVED], kept=KEPT)
+    said = "kept x.npy.factors, 9.2 GB, made in 14 min: --factors x.npy.factors next time"
+    assert said in screen(result).replace("\n          ", " ")
+    assert said in invert_line(result, "x.npy")

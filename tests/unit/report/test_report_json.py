@@ -6,16 +6,33 @@ from dataclasses import replace
 import jsonschema
 import numpy as np
 import pytest
-from hand_made import CHECK, LOSSY, MEASURED, MODEL, SAME, TARGET, inversion, layer
+from hand_made import (
+    CHECK,
+    FORECAST,
+    KEPT,
+    LOSSY,
+    MEASURED,
+    MODEL,
+    NOTHING_LARGE,
+    SAME,
+    SOLVE,
+    TARGET,
+    inversion,
+    layer,
+)
 
 from nninvert.errors import FormatError
 from nninvert.formats import Description, LayerDescription
 from nninvert.outcome import Kind, RowStatus
 from nninvert.report import json as report_json
 from nninvert.report.known_text import activation_rows, format_rows, keras_layers
+from nninvert.report.plan_text import plan_document
 from nninvert.result import ConditionEstimate
 
-SCHEMAS = ("check", "invert", "forward", "convert", "info", "layers", "error")
+SCHEMAS = (
+    *("check", "invert", "forward", "factor", "convert", "info", "layers"),
+    *("plan", "error"),
+)
 
 SINGULAR = layer(
     0, "a", 2.0, condition=ConditionEstimate(np.inf, Kind.EXACT, "SVD"), largest=None
@@ -58,6 +75,13 @@ DOCUMENTS = [
     report_json.invert_document(
         inversion([RowStatus.SOLVED], relative_tolerance=None), MODEL, "x.npy", 0
     ),
+    report_json.invert_document(
+        inversion([RowStatus.SOLVED], solves=(SOLVE,), kept=KEPT), MODEL, "x.npy", 0
+    ),
+    report_json.check_document(replace(CHECK, kept=KEPT), 0),
+    report_json.factor_document(MODEL, KEPT),
+    plan_document(FORECAST, 0),
+    plan_document(NOTHING_LARGE, 0),
     report_json.forward_document(MODEL, np.array([[1.0, np.inf]]), ""),
     report_json.forward_document(MODEL, np.ones((2, 3)), "y.npy"),
     report_json.convert_document(MODEL, "m.h5"),
@@ -119,3 +143,27 @@ def test_floats_read_back_as_the_same_bits(rng):
 def test_estimates_say_so():
     row = DOCUMENTS[5]["rows"][0]
     assert row["movement_kind"] == row["digits_kind"] == "estimate"
+
+
+def test_solves_and_what_is_kept_are_told():
+    found = report_json.invert_document(
+        inversion([RowStatus.SOLVED], solves=(SOLVE,), kept=KEPT), MODEL, "x.npy", 0
+    )
+    (solve,) = found["solves"]
+    assert (solve["path"], solve["passes"]) == ("float32 LU, refined", 4)
+    assert solve["backward_error"] == 6e-17
+    assert solve["componentwise_backward_error"] is None
+    assert solve["componentwise_backward_error_reason"] == "not measured"
+    assert found["kept_factors"] == {
+        "file": "x.npy.factors",
+        "bytes": 9_216_000_000,
+        "seconds": 840.0,
+    }
+
+
+def test_a_plan_says_that_it_is_one():
+    found = plan_document(FORECAST, 6)
+    assert (found["kind"], found["exit_code"]) == ("predicted", 6)
+    assert found["seconds"] == 6722.0
+    assert found["memory"] == {"needed": 17_100_000_000, "allowed": 17_179_869_184}
+    assert found["layers"][1]["precision"] == "float64"

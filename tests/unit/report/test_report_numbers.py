@@ -77,12 +77,21 @@ def test_percent(fraction, text):
         (59.7, "1 min 0 s"),
         (200.0, "3 min 20 s"),
         (599.9, "10 min"),
-        (3600.0, "60 min"),
-        (7500.0, "2 h 5 min"),
+        (3540.0, "59 min"),
+        (3600.0, "1 h 0 min"),
+        (6720.0, "1 h 52 min"),
     ],
 )
 def test_duration(seconds, text):
     assert numbers.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "text"),
+    [(0, "0 MB"), (47_297_478, "47 MB"), (4e8, "0.4 GB"), (1.2345e12, "1,234.5 GB")],
+)
+def test_gigabytes(nbytes, text):
+    assert numbers.gigabytes(nbytes) == text
 
 
 @given(st.floats(1e-300, 1e300))
