@@ -13,7 +13,7 @@ from nninvert.cli._boundary import told
 from nninvert.cli._streams import Streams
 from nninvert.cli._usage import usage_error
 
-COMMANDS = ("demo", "info", "check", "invert", "forward", "convert")
+COMMANDS = ("demo", "info", "check", "invert", "forward", "factor", "convert")
 """The commands in the order of ``--help``; a module for each, which registers it."""
 
 for _name in COMMANDS:

@@ -17,6 +17,10 @@ WANTED = "Which x is wanted"
 READING = "How files are read"
 OUTPUT = "Output and messages"
 SEARCH = "Search"
+LARGE = "Large layers"
+
+_ENGINES = "auto, panel, lapack or iterative"
+"""For the help, which must not load the engines; a test compares the two."""
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The trained network's file.")]
 
@@ -163,6 +167,94 @@ class Output:
             metavar="FILE",
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What work on large layers may use."""
+
+    memory: Annotated[
+        str | None,
+        option(
+            "--memory",
+            help="Most memory to use: 16GiB, 512MiB, 2e9. Default: 80 % of what is free.",
+            panel=LARGE,
+            metavar="SIZE",
+        ),
+    ] = None
+    scratch: Annotated[
+        str | None,
+        option(
+            "--scratch",
+            help="Folder for factors that do not fit into memory. Default: beside the "
+            "output, or here.",
+            panel=LARGE,
+            metavar="DIR",
+        ),
+    ] = None
+    engine: Annotated[
+        str,
+        option(
+            "--engine",
+            help=f"{_ENGINES}. auto takes what is predicted to be fastest.",
+            panel=LARGE,
+            metavar="NAME",
+        ),
+    ] = "auto"
+    dry_run: Annotated[
+        bool,
+        option(
+            "--dry-run",
+            help="Print the plan: time, memory, disk; read no weights.",
+            panel=LARGE,
+        ),
+    ] = False
+
+    def words(self) -> tuple[str, ...]:
+        """The options again, for a command that is proposed; but for ``--dry-run``."""
+        given = (
+            ("--memory", self.memory),
+            ("--scratch", self.scratch),
+            ("--engine", None if self.engine == "auto" else self.engine),
+        )
+        return tuple(word for name, value in given if value for word in (name, value))
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Factors that were made before, or are made on the way."""
+
+    factors: Annotated[
+        str | None,
+        option(
+            "--factors",
+            help="Use the factors in this file, made by nninvert factor.",
+            panel=LARGE,
+            metavar="FILE",
+        ),
+    ] = None
+    verify: Annotated[
+        bool,
+        option(
+            "--verify",
+            help="Compare all weights with those of --factors, not a sample.",
+            panel=LARGE,
+        ),
+    ] = False
+    discard_factors: Annotated[
+        bool,
+        option(
+            "--discard-factors",
+            help="Remove factors on the disk in the end, however long they took.",
+            panel=LARGE,
+        ),
+    ] = False
+
+    def words(self) -> tuple[str, ...]:
+        """The options again, for a command that is proposed."""
+        flags = (("--verify", self.verify), ("--discard-factors", self.discard_factors))
+        named = ("--factors", self.factors) if self.factors else ()
+        return (*named, *(name for name, given in flags if given))
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from nninvert.cli._app import command
-from nninvert.cli._options import Manner, Model, Reading, Wanted, option
+from nninvert.cli._options import (
+    LARGE,
+    Factors,
+    Manner,
+    Model,
+    Reading,
+    Resources,
+    Wanted,
+    option,
+)
 from nninvert.cli._streams import Streams
-from nninvert.errors import ExitCode
+from nninvert.errors import ExitCode, UsageError
+from nninvert.report.commands import Commands
 
 if TYPE_CHECKING:
     from nninvert.arrays import LoadedArray
     from nninvert.cli._values import Sources
-    from nninvert.report.commands import Commands
+    from nninvert.context import Context
+    from nninvert.network import Network
     from nninvert.result import CheckReport
 
 _HELP = """Say whether the network can be inverted, why, and how far to trust an answer.
@@ -71,39 +82,101 @@ def check(
             metavar="NUMBER",
         ),
     ] = None,
+    made: Annotated[
+        str | None,
+        option(
+            "-o",
+            "--output",
+            help="Keep the factors of large layers in this file, for --factors.",
+            panel=LARGE,
+            metavar="FACTORS",
+        ),
+    ] = None,
     wanted: Wanted,
+    resources: Resources,
+    factors: Factors,
     reading: Reading,
     manner: Manner,
 ) -> int:
     """Check and report."""
-    from nninvert.cli._work import limit_threads, listening
+    from nninvert.cli._work import limit_threads
 
     limit_threads(manner.threads)
-    from nninvert import api
     from nninvert.cli._model import open_model
+    from nninvert.cli._resources import context_of
     from nninvert.cli._values import Sources
     from nninvert.cli._wanted import resolve
-    from nninvert.context import Context
 
+    _require(made, model, quick, factors, manner)
+    context = context_of(resources, factors, model=model, made=made)
     sources = Sources(streams)
     network = open_model(model, reading)
-    asked = resolve(wanted, network, sources)
-    context = Context()
-    with sources.named(), listening(context, streams, manner):
-        report = api.check(
-            network,
-            target=sources.read(target, "y") if target else None,
-            pairs=_both(pairs, sources),
-            inputs=sources.read(inputs, "inputs") if inputs else None,
-            quick=quick,
-            max_condition=max_condition,
-            context=context,
-            **asked.keywords,
-        )
+    options: dict[str, Any] = {
+        **resolve(wanted, network, sources).keywords,
+        "target": sources.read(target, "y") if target else None,
+        "pairs": _both(pairs, sources),
+        "inputs": sources.read(inputs, "inputs") if inputs else None,
+        "quick": quick,
+        "max_condition": max_condition,
+    }
+    if resources.dry_run:
+        commands = Commands(model, reading=reading.words())
+        more = (*resources.words(), *factors.words(), *(("-o", made) if made else ()))
+        return _plan(network, context, commands.check(*more), streams, manner)
+    report = _check(network, context, options, sources, streams, manner)
     code = exit_code(report)
     commands = _commands(report, model, target, reading, wanted)
     _show(report, commands, streams, manner, code)
     return code
+
+
+def _require(
+    made: str | None, model: str, quick: bool, factors: Factors, manner: Manner
+) -> None:
+    """Refuse at once what would fail in the end."""
+    from nninvert.cli._resources import require_factors_output
+
+    if made is None:
+        return
+    for option_name, given in (("--quick", quick), ("--factors", bool(factors.factors))):
+        if given:
+            raise UsageError("-o", got=f"{option_name} as well", expected="one of the two")
+    require_factors_output(made, model, manner)
+
+
+def _plan(
+    network: Network, context: Context, command: str, streams: Streams, manner: Manner
+) -> int:
+    """Print what the work is predicted to take."""
+    from nninvert.analysis.planning import forecast
+    from nninvert.cli._resources import show_plan
+
+    return show_plan(forecast(network, context), command, streams, manner)
+
+
+def _check(
+    network: Network,
+    context: Context,
+    options: dict[str, Any],
+    sources: Sources,
+    streams: Streams,
+    manner: Manner,
+) -> CheckReport:
+    from nninvert import api
+    from nninvert.analysis.factor_files import conclude, require_factorable
+    from nninvert.analysis.planning import large_layers
+    from nninvert.cli._resources import resumable
+    from nninvert.cli._work import listening
+
+    if context.disk.output:
+        require_factorable(network)
+    with resumable(context.disk), context:
+        with (
+            sources.named(),
+            listening(context, streams, manner, large_layers(network)),
+        ):
+            report = api.check(network, context=context, **options)
+        return replace(report, kept=conclude(context))
 
 
 def _commands(
@@ -114,8 +187,6 @@ def _commands(
     wanted: Wanted,
 ) -> Commands:
     """What the user named, the model read as the pairs showed that it must be."""
-    from nninvert.report.commands import Commands
-
     found: tuple[str, ...] = ()
     if report.pairs is not None and report.pairs.reading:
         found = tuple(shlex.split(report.pairs.reading))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from nninvert.cli._app import command
 from nninvert.cli._options import (
     COMMON,
     SEARCH,
+    Factors,
     Manner,
     Model,
     Output,
     Reading,
+    Resources,
     RowLayout,
     Targets,
     Wanted,
@@ -21,8 +23,13 @@ from nninvert.cli._options import (
 )
 from nninvert.cli._streams import Streams
 from nninvert.errors import ExitCode, UsageError
+from nninvert.report.commands import Commands
 
 if TYPE_CHECKING:
+    from nninvert.arrays import LoadedArray
+    from nninvert.cli._values import Sources
+    from nninvert.cli._wanted import Resolved
+    from nninvert.context import Context
     from nninvert.network import Network
     from nninvert.result import InversionResult
 
@@ -101,6 +108,19 @@ class Search:
         option("--seed", help="Of every random choice.", panel=SEARCH, metavar="NUMBER"),
     ] = 0
 
+    def words(self) -> tuple[str, ...]:
+        """The options again, for a command that is proposed."""
+        limit = None if self.time_limit is None else f"{self.time_limit:g}"
+        given = (
+            ("--method", self.method if self.method != "auto" else None),
+            ("--rows", self.rows),
+            ("--dtype", self.dtype if self.dtype != "float64" else None),
+            ("--time-limit", limit),
+            ("--seed", str(self.seed) if self.seed else None),
+        )
+        found = tuple(word for name, value in given if value for word in (name, value))
+        return (*found, "--nan-is-free") if self.nan_is_free else found
+
 
 @command("invert", _HELP)
 def invert(
@@ -111,48 +131,108 @@ def invert(
     wanted: Wanted,
     search: Search,
     layout: RowLayout,
+    resources: Resources,
+    factors: Factors,
     reading: Reading,
     manner: Manner,
 ) -> int:
     """Invert, write x, report."""
-    from nninvert.cli._work import interruptible, limit_threads, listening
+    from nninvert.cli._work import limit_threads
 
     limit_threads(manner.threads)
-    from nninvert import api
     from nninvert.cli._model import open_model
-    from nninvert.cli._results import write_result
+    from nninvert.cli._resources import context_of
     from nninvert.cli._values import Sources
     from nninvert.cli._wanted import resolve
-    from nninvert.context import Context
 
-    _require(search, output.file, (model, targets, *wanted.words()), streams, manner)
+    read = (model, targets, *wanted.words(), *factors.words())
+    _require(search, output.file, read, streams, manner)
+    context = context_of(
+        resources,
+        factors,
+        model=model,
+        output=output.file,
+        seed=search.seed,
+        time_limit=search.time_limit,
+    )
     sources = Sources(streams)
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
-    y = sources.read(targets, "y")
-    context = Context(seed=search.seed, time_limit=search.time_limit)
-    with (
-        sources.named(),
-        listening(context, streams, manner),
-        interruptible(context, streams),
-    ):
-        result = api.invert(
-            network,
-            y,
-            method=search.method,
-            nan_is_free=search.nan_is_free,
-            single=layout.single,
-            dtype=search.dtype,
-            context=context,
-            **asked.keywords,
-        )
-    shape = network.graph.input_shape
-    write_result(output.file, result.x, shape, asked.names, streams, manner)
+    task = _Task(network, sources, sources.read(targets, "y"), layout.single, asked)
+    if resources.dry_run:
+        commands = Commands(model, targets, reading.words(), wanted.words())
+        more = (*search.words(), *resources.words(), *factors.words())
+        command = commands.invert(*more, "-o", output.file or "x.npy")
+        return _plan(task, context, command, streams, manner)
+    result = _solve(task, context, search, output.file, streams, manner)
     if search.rows is not None:
         _write_rows(search.rows, result)
     code = ExitCode.INTERRUPTED if context.interrupted else exit_code(result)
     _report(network, result, output.file or "", streams, manner, code)
     return int(code)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What was read: the network, the targets, and which x are wanted."""
+
+    network: Network
+    sources: Sources
+    y: LoadedArray
+    single: bool | None
+    asked: Resolved
+
+
+def _plan(
+    task: _Task, context: Context, command: str, streams: Streams, manner: Manner
+) -> int:
+    """Print what the work is predicted to take."""
+    from nninvert.analysis.planning import forecast
+    from nninvert.cli._resources import show_plan
+    from nninvert.methods.question import as_rows
+
+    shape = task.network.graph.output_shape
+    with task.sources.named():
+        context.rows = as_rows(task.y.values, shape, "y", task.single).shape[0]
+    return show_plan(forecast(task.network, context), command, streams, manner)
+
+
+def _solve(
+    task: _Task,
+    context: Context,
+    search: Search,
+    output: str | None,
+    streams: Streams,
+    manner: Manner,
+) -> InversionResult:
+    """Invert and write x; only then let go of factors that took long."""
+    from nninvert import api
+    from nninvert.analysis.factor_files import conclude
+    from nninvert.analysis.planning import large_layers
+    from nninvert.cli._resources import resumable
+    from nninvert.cli._results import write_result
+    from nninvert.cli._work import interruptible, listening
+
+    network = task.network
+    with resumable(context.disk), context:
+        with (
+            task.sources.named(),
+            listening(context, streams, manner, large_layers(network)),
+            interruptible(context, streams),
+        ):
+            result = api.invert(
+                network,
+                task.y,
+                method=search.method,
+                nan_is_free=search.nan_is_free,
+                single=task.single,
+                dtype=search.dtype,
+                context=context,
+                **task.asked.keywords,
+            )
+        shape, names = network.graph.input_shape, task.asked.names
+        write_result(output, result.x, shape, names, streams, manner)
+        return replace(result, kept=conclude(context))
 
 
 def exit_code(result: InversionResult) -> ExitCode:

@@ -7,6 +7,7 @@ import shlex
 
 from nninvert.errors import FormatError, shortlist
 from nninvert.files import impostor
+from nninvert.linalg.panels.factor_file import PART, is_factor_file
 
 _TORCH = (
     "In Python: s = torch.load('m.pt', weights_only=True); "
@@ -28,8 +29,22 @@ def refusal(head: bytes, path: str) -> FormatError:
     path : str
         As the user named it.
     """
-    got, next_step = impostor(head) or _looks_like(head, path)
+    got, next_step = _factors(path) or impostor(head) or _looks_like(head, path)
     return FormatError("", got=got, expected=_EXPECTED, next_step=next_step, file=path)
+
+
+def _factors(path: str) -> tuple[str, str] | None:
+    """Recognise a factor file of nninvert, also one that is not finished."""
+    if not is_factor_file(path):
+        return None
+    if path.endswith(PART):
+        return "unfinished factors of nninvert, not a model", (
+            "Run the command that began them again to finish them."
+        )
+    return "factors that nninvert made, not a model", (
+        "Name the model they were made of: nninvert invert MODEL Y "
+        f"--factors {shlex.quote(path)}"
+    )
 
 
 def refuse_directory(path: str) -> None:
