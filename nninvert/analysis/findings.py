@@ -101,7 +101,7 @@ def linear_one_to_one(layer: LinearLayer | None, found: Spectrum | None) -> bool
     m, n = layer.linear_part[0].shape
     if n > m:
         return False
-    return None if found is None else found.rank == n
+    return None if found is None or found.deficient is None else found.rank == n
 
 
 def _both(linear: bool | None, others: list[Layer]) -> bool | None:
@@ -117,7 +117,9 @@ def linear_reason(layer: LinearLayer, found: Spectrum | None) -> str:
     parts = []
     if n > m:
         parts.append(layer.facts.reason)
-    if found is not None and not found.full_rank:
+    if found is not None and found.deficient is None:
+        parts.append(f"its rank is not known ({found.method})")
+    elif found is not None and found.deficient:
         rank = "below full" if found.rank is None else f"{found.rank} of {min(m, n)}"
         parts.append(
             f"rank {rank} (smallest singular value {found.smallest:.1g}, largest "

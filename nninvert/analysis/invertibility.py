@@ -68,7 +68,7 @@ class _Piece:
         n_out, n_in = self.sizes
         if self.spectrum is not None and self.spectrum.rank is not None:
             return self.spectrum.rank
-        if self.spectrum is not None:
+        if self.singular:
             return min(n_out, n_in) - 1
         return min(n_out, n_in - self.segment.layer.facts.lost)
 
@@ -79,11 +79,15 @@ class _Piece:
             return facts.one_to_one
         if facts.lost:
             return False
-        return None if self.spectrum is None else self.rank == self.sizes[1]
+        return None if not self.rank_is_known else self.rank == self.sizes[1]
+
+    @property
+    def rank_is_known(self) -> bool:
+        return self.spectrum is not None and self.spectrum.deficient is not None
 
     @property
     def singular(self) -> bool:
-        return self.is_linear and self.spectrum is not None and not self.spectrum.full_rank
+        return self.spectrum is not None and self.spectrum.deficient is True
 
     @property
     def continuous(self) -> bool:
@@ -162,7 +166,7 @@ def _piece(segment: Segment, context: Context, quick: bool) -> _Piece:
     if quick or not isinstance(layer, LinearLayer):
         return _Piece(segment, None)
     found = spectrum_of(layer, context)
-    if found.full_rank or len(segment.nodes) == 1:
+    if not found.deficient or len(segment.nodes) == 1:
         return _Piece(segment, found)
     return _Piece(segment, found, _culprit(segment, min(found.shape), context))
 
@@ -172,7 +176,7 @@ def _culprit(segment: Segment, full: int, context: Context) -> tuple[Node, Spect
     for node in segment.nodes:
         if isinstance(node.layer, LinearLayer):
             own = spectrum_of(node.layer, context)
-            if not own.full_rank or min(own.shape) < full:
+            if own.deficient or min(own.shape) < full:
                 return node, own
     return None
 
@@ -248,7 +252,7 @@ def _onto(pieces: list[_Piece]) -> bool:
     """Whether each segment is onto the whole domain of the next."""
     for position, piece in enumerate(pieces):
         if piece.is_linear:
-            if piece.rank != piece.sizes[0]:
+            if not piece.rank_is_known or piece.rank != piece.sizes[0]:
                 return False
         elif piece.segment.layer.facts.onto is not True and position < len(pieces) - 1:
             return False

@@ -55,6 +55,16 @@ class Spectrum:
         return self.rank == min(self.shape)
 
     @property
+    def deficient(self) -> bool | None:
+        """Whether some singular value counts as zero; None where that is not known.
+
+        Iteration bounds the smallest one from above only: it may count as zero or not.
+        """
+        if self.rank is not None:
+            return self.rank < min(self.shape)
+        return None if self.kind is Kind.LOWER_BOUND else True
+
+    @property
     def condition(self) -> float:
         """The 2-norm condition number, largest over smallest; inf where that is 0."""
         if self.smallest > 0.0:
