@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nninvert.cli._options import Manner
 from nninvert.cli._streams import Streams
@@ -118,16 +118,15 @@ class Bar:
         if not self._draws or now - self._begun < PATIENCE:
             return
         bar = self._bar if self._bar is not None else self._start()
-        left = _time_left(stage, event, now)
+        shown: dict[str, Any] = {
+            "description": self._described(event.stage, stage.runs),
+            "completed": event.done,
+            "total": event.total,
+            "left": _time_left(stage, event, now),
+        }
         if stage.task is None:
-            stage.task = bar.add_task(event.stage, total=event.total, left=left)
-        bar.update(
-            stage.task,
-            description=self._described(event.stage, stage.runs),
-            completed=event.done,
-            total=event.total,
-            left=left,
-        )
+            stage.task = bar.add_task(**shown)
+        bar.update(stage.task, **shown)
 
     def _described(self, stage: str, run: int) -> str:
         """Which layer is being factored, where there are several."""

@@ -22,8 +22,8 @@ _HELP = """Factor the large layers once; solve with the factors many times.
   nninvert factor model.h5 -o model.factors --memory 16GiB --dry-run
 
 Every dense square layer that takes more than some seconds goes into one file.
-If it ends early (Ctrl-C, a full disk, kill), the same command goes on where it
-was.
+If it ends early (Ctrl-C, a full disk, kill), the same command goes on where
+it was.
 """
 
 

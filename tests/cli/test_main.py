@@ -14,17 +14,18 @@ import pytest
 from cli_runner import SAMPLES, run
 
 from nninvert import __version__, cli
-from nninvert.cli import COMMANDS, check, convert, demo, forward, info, invert
+from nninvert.cli import COMMANDS, check, convert, demo, factor, forward, info, invert
 from nninvert.cli._boundary import guarded
-from nninvert.cli._options import Manner
+from nninvert.cli._options import _ENGINES, Manner
 from nninvert.cli._streams import Streams, may_colour
 from nninvert.cli._work import PATIENCE, Bar, interruptible
 from nninvert.context import Context, Notice, Progress
 from nninvert.errors import ExitCode
+from nninvert.linalg.plan import ENGINES
 from nninvert.methods import METHODS
 from nninvert.report.json import schema
 
-MODULES = (demo, info, check, invert, forward, convert)
+MODULES = (demo, info, check, invert, forward, factor, convert)
 SOURCE = Path(cli.__file__).resolve().parents[2]
 
 
@@ -79,6 +80,10 @@ def test_help_prose_fits_eighty_columns():
 def test_help_names_the_methods_that_exist():
     named = invert._METHODS.replace(" or ", ", ").split(", ")
     assert named == ["auto", *METHODS]
+
+
+def test_help_names_the_engines_that_exist():
+    assert _ENGINES.replace(" or ", ", ").split(", ") == list(ENGINES)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,40 @@ def test_threads_are_set_before_numpy_is_loaded(model):
     assert done.stdout.decode().splitlines()[-1] == "1"
 
 
+THREADS_IN_USE = """
+import ctypes, sys
+from pathlib import Path
+from nninvert.cli import main
+main(["check", "m.h5", "--threads", sys.argv[1], "-q", "--plain"])
+import scipy.linalg
+maps = Path("/proc/self/maps").read_text().split()
+for path in sorted({word for word in maps if "openblas" in word and ".so" in word}):
+    library = ctypes.CDLL(path)
+    for name in ("{}get_num_threads64_", "{}get_num_threads"):
+        for prefix in ("scipy_openblas_", "openblas_"):
+            if hasattr(library, name.format(prefix)):
+                print(Path(path).name, getattr(library, name.format(prefix))())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks Linux")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_threads_govern_both_linear_algebra_libraries(threads, model):
+    """Those that numpy and scipy bring, whatever the environment said before."""
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS_IN_USE, threads],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "OPENBLAS_NUM_THREADS": "3"},
+        timeout=120,
+        check=True,
+    )
+    used = [line.split() for line in done.stdout.decode().splitlines() if ".so" in line]
+    if not used:
+        pytest.skip("numpy and scipy bring no OpenBLAS here")
+    assert len({name for name, _ in used}) == 2
+    assert {count for _, count in used} == {threads}
+
+
 @pytest.mark.parametrize(
     ("environment", "allowed"),
     [
@@ -321,10 +360,10 @@ def clock(monkeypatch):
     return Clock()
 
 
-def bar_and_stderr(clock, terminal=True, **manner):
+def bar_and_stderr(clock, terminal=True, large_layers=0, **manner):
     err = io.StringIO()
     streams = Streams(io.BytesIO(), io.StringIO(), err, stderr_is_terminal=terminal)
-    return Bar(streams, Manner(**manner), clock), err
+    return Bar(streams, Manner(**manner), clock, large_layers), err
 
 
 def test_bar_appears_after_two_seconds(clock):
@@ -336,6 +375,58 @@ def test_bar_appears_after_two_seconds(clock):
     bar(Progress("solving", 5, 10))
     bar.close()
     assert re.search(r"solving .* 50 % .* left", err.getvalue())
+
+
+def steps(bar, clock, *done, stage="LU", total=100):
+    """One event a second."""
+    for value in done:
+        clock.now += 1.0
+        bar(Progress(stage, value, total))
+
+
+def test_bar_tells_the_time_left_by_the_pace_of_its_stage(clock):
+    bar, err = bar_and_stderr(clock)
+    # An earlier run had done half of it.
+    steps(bar, clock, 50, 51, 52, 53)
+    bar.close()
+    assert re.search(r"LU .* 53 % 47 s left", err.getvalue())
+
+
+def test_bar_has_an_estimate_when_it_first_appears(clock):
+    bar, err = bar_and_stderr(clock)
+    steps(bar, clock, 0, 10)
+    bar.close()
+    assert re.search(r"LU .* 10 % 9 s left", err.getvalue())
+
+
+def test_bar_begins_anew_with_every_layer(clock):
+    bar, err = bar_and_stderr(clock, large_layers=3)
+    steps(bar, clock, 1, 50, 100)
+    assert "LU, layer 1 of 3" in err.getvalue()
+    clock.now += 100.0
+    steps(bar, clock, 1, 21)
+    bar.close()
+    # Not by the pace of the layer before, nor by the time between the two.
+    assert re.search(r"LU, layer 2 of 3 .* 21 % 4 s left", err.getvalue())
+
+
+def test_notices_of_large_layers_are_shown_to_a_person(clock):
+    for terminal, quiet, shown in (
+        (True, False, "  why\n"),
+        (False, False, ""),
+        (True, True, ""),
+    ):
+        bar, err = bar_and_stderr(clock, terminal, large_layers=1, quiet=quiet)
+        bar(Notice("why"))
+        assert err.getvalue() == shown
+
+
+def test_notices_do_not_break_the_bar(clock):
+    bar, err = bar_and_stderr(clock, large_layers=1)
+    steps(bar, clock, 0, 10, 20)
+    bar(Notice("why [0] is not markup"))
+    bar.close()
+    assert "  why [0] is not markup" in err.getvalue()
 
 
 @pytest.mark.parametrize("where", [{"quiet": True}, {"terminal": False}])
