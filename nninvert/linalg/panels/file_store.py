@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -25,7 +26,8 @@ class FileStore(PanelStore):
     """The blocks of one matrix in a region of an open file.
 
     Two buffers hold one block each: while one is used, the next is read. Each piece is
-    compared with its checksum the first time that it is read.
+    compared with its checksum the first time that it is read. Pivots are read at once:
+    there are fewer of them than finished blocks if some are damaged (`first_damaged`).
 
     Parameters
     ----------
@@ -46,9 +48,13 @@ class FileStore(PanelStore):
         self._buffers: tuple[Block, Block] | None = None
         self._since = time.monotonic()
         self._seen: set[int] = set()
+        self._reading: Future[Block] | None = None
         self.cuts, self.dtype = region.cuts, np.dtype(region.dtype)
         self.zero_pivots = region.zero_pivots
-        self.pivots = [self._read_pivots(k) for k in range(len(region.checks))]
+        self.pivots = []
+        with contextlib.suppress(FormatError):
+            for k in range(len(region.checks)):
+                self.pivots.append(self._read_pivots(k))
 
     @property
     def nbytes(self) -> int:
@@ -93,9 +99,10 @@ class FileStore(PanelStore):
         return self._streamed(pieces)
 
     def first_damaged(self) -> int | None:
-        """The first block with a piece that differs from its checksum."""
+        """The first block with a piece that differs from its checksum: reads them all."""
         self._seen.clear()
-        for k in range(len(self._region.checks)):
+        known = len(self.pivots)
+        for k in range(known):
             try:
                 for _ in self.lowers([k]):
                     pass
@@ -103,7 +110,14 @@ class FileStore(PanelStore):
                     pass
             except FormatError:
                 return k
-        return None
+        return known if known < len(self._region.checks) else None
+
+    def forget(self, block: int) -> None:
+        """Drop a finished block and all after it, to be made again, and journal that."""
+        region, start = self._region, self.cuts.start(block)
+        del region.checks[block:], self.pivots[block:]
+        region.zero_pivots[:] = [k for k in region.zero_pivots if k < start]
+        self._journal(region)
 
     def _streamed(self, pieces: list[tuple[Piece, int]]) -> Iterator[Block]:
         buffers = self._two_buffers()
@@ -118,9 +132,13 @@ class FileStore(PanelStore):
                     piece, check = pieces[k + 1]
                     buffer = buffers[(k + 1) % 2]
                     pending.append(reader.submit(self._read, piece, check, buffer))
+                    self._reading = pending[0]
                 yield block
 
     def _two_buffers(self) -> tuple[Block, Block]:
+        """Memory for two blocks, which nothing reads into any more."""
+        if self._reading is not None:
+            wait([self._reading])  # A sweep that was broken off may have left it.
         if self._buffers is None:
             size = self.cuts.n * min(self.cuts.width, self.cuts.n)
             self._buffers = (np.empty(size, self.dtype), np.empty(size, self.dtype))
@@ -148,6 +166,7 @@ class FileStore(PanelStore):
         """Write a block, column by column; its checksum."""
         buffer = self._two_buffers()[0][: block.size]
         buffer.reshape(block.shape, order="F")[...] = block
+        self._seen.discard(offset)
         self._put(offset, buffer)
         return zlib.crc32(buffer.data)
 

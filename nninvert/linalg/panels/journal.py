@@ -6,6 +6,7 @@ whose checksum differs, ends the journal: everything before it is true.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -23,11 +24,18 @@ def append(path: str, record: Record) -> None:
         If it cannot be written; what was there stays.
     """
     text = json.dumps(record, separators=(",", ":"))
-    line = f"{zlib.crc32(text.encode()):08x} {text}\n"
-    with open(path, "a", encoding="ascii") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    rest = memoryview(f"{zlib.crc32(text.encode()):08x} {text}\n".encode("ascii"))
+    with open(path, "ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            # Half a line would hide all that are added later.
+            with contextlib.suppress(OSError):
+                file.truncate(end)
+            raise
 
 
 def read(path: str) -> list[Record]:
@@ -50,5 +58,8 @@ def _parsed(line: bytes) -> Record | None:
     check, _, text = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or f"{zlib.crc32(text):08x}".encode() != check:
         return None
-    record = json.loads(text)
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
     return record if isinstance(record, dict) else None

@@ -153,7 +153,16 @@ class Region:
         """
         weights = dict(record["weights"])
         weights["shape"] = tuple(int(k) for k in weights["shape"])
-        return cls(**{**record, "weights": Weights(**weights)})
+        made = cls(**{**record, "weights": Weights(**weights)})
+        if min(made.n, made.width) < 1 or made.dtype not in ("float32", "float64"):
+            raise ValueError(f"{made.n} x {made.n} {made.dtype} by {made.width}")
+        if made.weights.shape != (made.n, made.n):
+            raise ValueError(f"{made.weights.shape}, not {made.n} x {made.n}")
+        if made.offset < PAGE or made.offset % PAGE:
+            raise ValueError(f"a region at byte {made.offset}")
+        if len(made.checks) > len(made.cuts) or any(len(c) != 3 for c in made.checks):
+            raise ValueError(f"{len(made.checks)} blocks of {len(made.cuts)}")
+        return made
 
 
 def aligned(offset: int) -> int:
