@@ -40,8 +40,20 @@ class PanelFactors:
         ----------
         columns : array, shape (n, k), column-major, of the factors' dtype
         transposed : bool, default False
+
+        Raises
+        ------
+        ValueError
+            For an array of another shape, type or order.
         """
-        if transposed is self._flipped:
+        if (
+            columns.dtype != self.dtype
+            or len(columns) != self.n
+            or not columns.flags.f_contiguous
+            or not columns.flags.writeable
+        ):
+            raise ValueError(f"not {self.n} rows of {self.dtype}, column-major")
+        if transposed == self._flipped:
             self._forward(columns)
             self._backward(columns)
         else:

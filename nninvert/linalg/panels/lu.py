@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nninvert.context import Context, Progress
 from nninvert.errors import DataError, Interrupted, OutOfTime
@@ -140,21 +141,26 @@ def _load(matrix: StoredMatrix, panel: Block, start: int, context: Context) -> N
     rows, columns = panel.shape
     step = max(1, _LOAD_BYTES // (rows * panel.itemsize))
     small, large = np.finfo(panel.dtype).tiny ** 0.75, np.finfo(panel.dtype).max ** 0.75
-    peak = 0.0
     for done in range(0, columns, step):
         _require_time(context)
         piece = panel[:, done : min(done + step, columns)]
         wanted = slice(start + done, start + done + piece.shape[1])
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             matrix.read(slice(None), wanted, out=piece)
-        here = max(float(piece.max()), -float(piece.min()))
-        if not np.isfinite(here):
+        peaks = np.maximum(piece.max(axis=0), -piece.min(axis=0))
+        if not np.isfinite(peaks).all():
             _refuse_non_finite(matrix)
-        peak = max(peak, here)
-        if here > large:
-            raise RangeExceeded(f"entries up to {here:.1e}")
-    if 0.0 < peak < small:
-        raise RangeExceeded(f"entries of {peak:.1e} at most")
+        if peaks.max() > large:
+            raise RangeExceeded(f"entries up to {peaks.max():.1e}")
+        if peaks.min() < small:
+            _refuse_tiny(matrix, wanted, peaks < small)
+
+
+def _refuse_tiny(matrix: StoredMatrix, columns: slice, tiny: NDArray[np.bool_]) -> None:
+    """Tell columns of numbers too small for a shorter type from columns of zeros."""
+    found = matrix.read(slice(None), columns)[:, tiny]
+    if found.any():
+        raise RangeExceeded("a column whose entries are too small")
 
 
 def _refuse_non_finite(matrix: StoredMatrix) -> None:
@@ -213,7 +219,8 @@ class _Work:
             pivots, empty = self.kernels.factor(block)
             found.append(pivots)
             zeros += [start + k for k in empty]
-            _fill_zero_pivots(block, empty)
+            _require_finite(columns)
+            _fill_zero_pivots(columns, start, empty)
             width = stop - start
             self._count(width * width * (len(block) - width / 3.0))
         return found, zeros
@@ -237,13 +244,26 @@ class _Work:
         _require_time(self.context)
 
 
-def _fill_zero_pivots(block: Block, empty: list[int]) -> None:
+def _peak(block: Block) -> float:
+    """The largest magnitude, without a copy of the block; NaN if there is one."""
+    return max(float(block.max()), -float(block.min())) if block.size else 0.0
+
+
+def _require_finite(columns: Block) -> None:
+    """Notice that elements grew beyond what the type holds."""
+    if not np.isfinite(_peak(columns)):
+        raise RangeExceeded("elements that grow without bound while they are factored")
+
+
+def _fill_zero_pivots(columns: Block, start: int, empty: list[int]) -> None:
     """Put a tiny number where no pivot was found, so that solves stay finite.
 
     The column below is zero, too: this changes the matrix by less than its rounding, and
-    a solve with such factors points into the kernel, which is what finds it.
+    a solve with such factors points into the kernel, which is what finds it. L has no say
+    in what is tiny: its numbers are up to 1 whatever the matrix.
     """
     if empty:
-        scale = float(np.abs(block).max())
-        tiny = np.finfo(block.dtype).eps * (scale or 1.0)
-        block[empty, empty] = tiny
+        stop = start + columns.shape[1]
+        scale = max(_peak(columns[:start]), _peak(np.triu(columns[start:stop])))
+        tiny = np.finfo(columns.dtype).eps * (scale or 1.0)
+        columns[np.add(empty, start), empty] = tiny
