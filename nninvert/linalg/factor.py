@@ -20,6 +20,8 @@ from nninvert.linalg.map import (
     PermutationMap,
     RepeatedMap,
 )
+from nninvert.linalg.sparse import SparseMap
+from nninvert.linalg.sparse_solve import factor_sparse
 from nninvert.linalg.structured import (
     ChainFactor,
     DiagonalFactor,
@@ -54,6 +56,7 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     diagonal                    division
     equal blocks                that of one block
     composition, all nonsingular and square   one after the other
+    sparse matrix               by its pattern: see `sparse_solve`
     small square matrix         LU; SVD where LU shows it to be singular
     large square matrix         as planned: see `large`
     other small matrix          SVD
@@ -70,6 +73,8 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         parts = _square_parts(linear_map, context)
         if parts is not None:
             return ChainFactor(linear_map, parts)
+    if isinstance(linear_map, SparseMap):
+        return factor_sparse(linear_map, context)
     m, n = linear_map.shape
     large = not tolerances.svd_is_cheap(linear_map.shape)
     if m == n and large and isinstance(linear_map, DenseMap):

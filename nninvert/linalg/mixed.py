@@ -347,7 +347,9 @@ class MixedFactor(Factorisation):
         if not self.converges:
             self.upgrade()
         pair = (self._inverse.solve_transposed, self._inverse.solve)
-        return one_norm(pair, self.shape[0], self._context.seed)
+        # Dense factors are read once for all vectors; sparse ones cost each the same.
+        width = 1 if isinstance(self._map, SparseMap) else 4
+        return one_norm(pair, self.shape[0], self._context.seed, width)
 
 
 def factor_mixed(
