@@ -93,9 +93,9 @@ def sparse_plan(sparse_map: SparseMap, context: Context) -> SparsePlan:
     ----------
     sparse_map : SparseMap
     context : Context
-        Its memory bounds the factors.
+        Its memory bounds the factors; its engine may ask for iteration.
     """
-    key = (*sparse_map.key, "plan", str(context.memory))
+    key = (*sparse_map.key, "plan", context.engine, str(context.memory))
     return context.factors.get_or_build(key, lambda: _planned(sparse_map, context))
 
 
@@ -103,8 +103,9 @@ def _planned(sparse_map: SparseMap, context: Context) -> SparsePlan:
     m, n = sparse_map.shape
     size = f"{m:,} x {n:,}" if m != n else f"N = {n:,}"
     text = f"sparse layer, {size}, {sparse_map.matrix.size:,} nonzeros; "
-    if m != n:
-        return SparsePlan(SparseWay.ITERATION, 0.0, 0.0, text + "not square: iteration")
+    if m != n or context.engine == "iterative":
+        text += "not square: iteration" if m != n else "iteration was asked for"
+        return SparsePlan(SparseWay.ITERATION, 0.0, 0.0, text)
     pattern = Pattern(sparse_map.matrix)
     band = pattern.narrow_band()
     if band is not None and 8 * band.storage(n) <= context.memory:

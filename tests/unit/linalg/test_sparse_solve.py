@@ -48,6 +48,12 @@ def test_a_fill_beyond_the_memory_is_not_begun() -> None:
     assert "more than the memory" in tight.text
 
 
+def test_iteration_can_be_asked_for() -> None:
+    plan = sparse_plan(map_of(band(3000, 2)), Context(engine="iterative"))
+    assert plan.way is SparseWay.ITERATION
+    assert "asked for" in plan.text
+
+
 def test_the_numbers_are_said_before_the_work() -> None:
     told: list[str] = []
 
