@@ -24,8 +24,8 @@ class LayerForecast:
     stored : str
         Type of the weights: "float32", "bfloat16", ...
     engine : str
-        "panel", "lapack", "iterative", "sparse", "svd", or "file" where the factors are
-        taken from a file.
+        "panel", "lapack", "iterative" or "qr"; "sparse", "band" or "jacobi" for sparse
+        layers; "file" where the factors are taken from a file.
     precision : str
         Of the factors; "" where there are none.
     in_file : bool

@@ -32,7 +32,8 @@ from nninvert.linalg.plan import (
     plan_square,
 )
 from nninvert.linalg.rates import DISK, machine_rates
-from nninvert.linalg.sparse import SparseMap, SparseMatrix
+from nninvert.linalg.sparse import SparseMap
+from nninvert.linalg.sparse_plan import SparseWay, sparse_plan
 from nninvert.linalg.stored import StoredMatrix
 from nninvert.network import Network
 
@@ -42,15 +43,9 @@ _ROW_ARRAYS = 8
 _QR_SHARE = 0.5
 """Rate of QR as a share of that of products."""
 
-_ENOUGH_WORK = 2e10
-"""Operations of a sparse factorisation up to which a rough bound of them will do."""
-
-_SPARSE_RATE = 3e9
-"""Operations of a sparse factorisation in a second, on one core."""
-
-_SOLVES, _PASS_SECONDS = 20, 3e-9
-"""Products with a sparse matrix that inverting takes, and the time of one for each entry
-and target."""
+_SOLVES, _PASS_SECONDS = 20.0, 3e-9
+"""Products with a sparse matrix that inverting by factors takes, and the time of one for
+each entry and target."""
 
 
 @dataclass(frozen=True)
@@ -258,34 +253,18 @@ def _rectangular(layer: Weighted, linear_map: DenseMap, context: Context) -> Lay
 
 
 def _sparse(layer: Weighted, linear_map: SparseMap, context: Context) -> LayerForecast:
-    """LU of a square sparse matrix, by the fill that is predicted; else iteration."""
-    passed = _PASS_SECONDS * linear_map.matrix.size * context.rows
-    if context.engine != "iterative" and layer.shape[0] == layer.shape[1]:
-        held, work, why = _fill(linear_map.matrix)
-        if held <= context.memory:
-            seconds = work / _SPARSE_RATE + _SOLVES * passed
-            return _estimated(layer, "sparse", "float64", held + SLACK, 3.0, seconds, why)
-    held = SLACK + 8 * _ROW_ARRAYS * layer.shape[1] * context.rows
-    seconds = ITERATIVE_PASSES * passed
-    why = "asked for" if context.engine == "iterative" else "iteration: no factors"
-    return _estimated(layer, "iterative", "", held, ITERATIVE_PASSES, seconds, why)
-
-
-def _fill(matrix: SparseMatrix) -> tuple[int, float, str]:
-    """Bytes and operations of the LU factors of a sparse matrix, and of which kind."""
-    from nninvert.linalg.dominance import dominance
-    from nninvert.linalg.sparse_order import Pattern
-
-    pattern = Pattern(matrix)
-    band = pattern.narrow_band()
-    if band is not None:
-        entries = band.storage(pattern.n)
-        width = band.lower + band.upper + 1
-        return 8 * entries, 2.0 * entries * band.lower, f"LU in a band of width {width:,}"
-    symmetric = pattern.is_symmetric or dominance(matrix).is_strict
-    fill = pattern.fill(_ENOUGH_WORK, symmetric=symmetric)
-    why = f"sparse LU, about {fill.entries / 1e6:,.1f} million entries"
-    return int(fill.nbytes), fill.work, why
+    """As the pattern says; twenty products for each target, or those of an iteration."""
+    plan = sparse_plan(linear_map, context)
+    engine, precision = {
+        SparseWay.BAND: ("band", "float64"),
+        SparseWay.SUPERLU: ("sparse", "float64"),
+        SparseWay.JACOBI: ("jacobi", ""),
+        SparseWay.ITERATION: ("iterative", ""),
+    }[plan.way]
+    rows, passes = context.rows, _SOLVES if precision else ITERATIVE_PASSES
+    seconds = plan.seconds + passes * _PASS_SECONDS * linear_map.matrix.size * rows
+    held = SLACK + int(plan.memory) + 8 * _ROW_ARRAYS * max(layer.shape) * rows
+    return _estimated(layer, engine, precision, held, passes, seconds, plan.text)
 
 
 def _estimated(
