@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import pytest
@@ -166,16 +167,27 @@ def test_a_sweep_that_ends_in_damage_can_be_followed_by_another(path):
         assert same_bits(store, in_memory(matrix, 10))
 
 
-def test_a_sweep_that_was_broken_off_does_not_disturb_the_next(path):
-    finished_file(path, normal(60, "float64"), 10)
+def test_a_sweep_that_was_broken_off_does_not_disturb_the_next(path, monkeypatch):
+    """Block 1 is read ahead, slowly, for a sweep that ends; then block 3 is read there."""
+    finished_file(path, matrix := normal(60, "float64"), 10)
+    read = os.preadv
     with FactorFile.open(path) as file:
+        slow = file.regions[0].lower(1)[0]
+
+        def preadv(descriptor, buffers, offset):
+            if offset == slow:
+                time.sleep(0.1)
+            return read(descriptor, buffers, offset)
+
+        monkeypatch.setattr(os, "preadv", preadv)
         store = file.store(file.regions[0])
         left = store.lowers(range(6))
         next(left)
-        wanted = in_memory(normal(60, "float64"), 10)
-        assert same_bits(store, wanted)
+        *_, block = store.lowers([2, 3])
+        time.sleep(0.2)
+        assert (block == in_memory(matrix, 10).array[30:, 30:40]).all()
         left.close()
-        assert same_bits(store, wanted)
+        assert same_bits(store, in_memory(matrix, 10))
 
 
 def test_damaged_pivots_are_noticed_at_once(path):
@@ -464,6 +476,21 @@ def test_a_failed_write_leaves_the_journal_true(path, monkeypatch):
         assert store.first_damaged() is None
         factor_into(store, matrix)
         assert same_bits(store, in_memory(matrix, 20))
+
+
+def test_numbers_are_on_the_disk_before_the_journal_says_so(path, monkeypatch):
+    steps = []
+    sync, append = os.fdatasync, journal.append
+    monkeypatch.setattr(os, "fdatasync", lambda file: steps.append("disk") or sync(file))
+    monkeypatch.setattr(
+        journal, "append", lambda *rest: steps.append("journal") or append(*rest)
+    )
+    matrix = normal(50, "float64")
+    with FactorFile.begin(path) as file:
+        region = add_region(file, matrix, 20)
+        steps.clear()
+        factor_into(file.store(region), matrix)
+    assert steps == ["disk", "journal"] * 3
 
 
 def test_a_journal_that_cannot_be_written_is_said(path, monkeypatch):
