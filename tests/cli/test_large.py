@@ -15,7 +15,7 @@ from holes import write_holes
 from nninvert import tolerances
 from nninvert.analysis import planning
 from nninvert.cli._resources import bytes_of
-from nninvert.errors import UsageError
+from nninvert.errors import Interrupted, OutOfTime, UsageError
 from nninvert.linalg.panels import workspace
 from nninvert.linalg.panels.file_store import FileStore
 from nninvert.linalg.plan import SLACK
@@ -270,6 +270,7 @@ class TestFactor:
             (["factor", "-o", "f", "--engine", "lapack"], "--engine: got lapack, and a"),
             (["check", "-o", "f", "--quick"], "-o: got --quick as well"),
             (["check", "-o", "f", "--factors", "g"], "-o: got --factors as well"),
+            (["factor", "-o", "f", "--scratch", "."], "--scratch: got -o as well"),
             (["check", "--memory", "much"], "--memory: got 'much'"),
             (["factor", "-o", "-"], "-o: got a stream"),
             (["factor", "-o", "m.npz"], "got the name of an input file"),
@@ -336,9 +337,8 @@ class TestScratch:
         assert Path("elsewhere/m.npz.factors").exists()
 
 
-@pytest.fixture
-def cut_short(monkeypatch):
-    """Ctrl-C comes after three panels were kept."""
+def cut_short(monkeypatch, how=KeyboardInterrupt):
+    """Let the work end after three panels were kept."""
     calls = []
     keep = FileStore.keep
 
@@ -346,17 +346,26 @@ def cut_short(monkeypatch):
         keep(store, *arguments)
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            raise how
 
     monkeypatch.setattr(FileStore, "keep", interrupted)
 
 
 class TestResume:
-    def test_interrupt_says_what_is_kept_and_the_same_command_goes_on(
-        self, in_file, cut_short
+    @pytest.mark.parametrize(
+        ("how", "code"),
+        [
+            (KeyboardInterrupt, 130),
+            (Interrupted("LU factorisation", got="an interrupt"), 130),
+            (OutOfTime("--time-limit", got="3 seconds"), 6),
+        ],
+    )
+    def test_whatever_ends_it_the_same_command_goes_on(
+        self, in_file, monkeypatch, how, code
     ):
+        cut_short(monkeypatch, how)
         done = factored(*in_file)
-        assert done.code == 130
+        assert done.code == code
         assert "m.factors.part (0.0 GB) keeps" in done.err
         assert "the same command goes on from there" in done.err
         assert not Path("m.factors").exists()
@@ -368,14 +377,15 @@ class TestResume:
         assert not Path("m.factors.part").exists()
         assert invert("--factors", "m.factors").code == 0
 
-    def test_other_weights_do_not_go_on(self, in_file, cut_short, rng):
+    def test_other_weights_do_not_go_on(self, in_file, monkeypatch, rng):
+        cut_short(monkeypatch)
         assert factored(*in_file).code == 130
         save_model("m.npz", rng, SMALL)
         done = factored(*in_file)
         assert done.code == 3
         assert "unfinished factors of other weights" in done.err
 
-    def test_time_limit_says_it_too(self, in_file, cut_short):
+    def test_nothing_is_left_where_nothing_was_finished(self, in_file):
         done = invert(*in_file, "--time-limit", "1e-9")
         assert done.code == 6
         assert "--time-limit: got 1e-09 seconds" in done.err

@@ -50,6 +50,15 @@ def test_factor_once_solve_many(net, y, path):
     np.testing.assert_allclose(net.forward(found.x), y, atol=1e-12)
 
 
+def test_weights_that_are_scaled_on_the_way_are_known_again(path, rng):
+    scales = 10.0 ** np.linspace(-30.0, 30.0, N)
+    net = network(scales[:, None] * conditioned(N, 10.0, rng))
+    y = net.forward(0.3 * rng.standard_normal((2, N)))
+    nninvert.factor(net, path)
+    with nninvert.Session(net, factors=path) as session:
+        assert session.invert(y).solved.all()
+
+
 def test_rows_are_known_before_the_plan(net, y):
     context = Context()
     nninvert.invert(net, y, context=context)
