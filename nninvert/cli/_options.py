@@ -137,7 +137,7 @@ class Manner:
         bool,
         option(
             "--force",
-            help="Allow -o to replace a file that this command reads.",
+            help="Allow -o to replace a file that this command reads, or one of factors.",
             panel=OUTPUT,
         ),
     ] = False
@@ -182,16 +182,6 @@ class Resources:
             metavar="SIZE",
         ),
     ] = None
-    scratch: Annotated[
-        str | None,
-        option(
-            "--scratch",
-            help="Folder for factors that do not fit into memory. Default: beside the "
-            "output, or here.",
-            panel=LARGE,
-            metavar="DIR",
-        ),
-    ] = None
     engine: Annotated[
         str,
         option(
@@ -214,7 +204,6 @@ class Resources:
         """The options again, for a command that is proposed; but for ``--dry-run``."""
         given = (
             ("--memory", self.memory),
-            ("--scratch", self.scratch),
             ("--engine", None if self.engine == "auto" else self.engine),
         )
         return tuple(word for name, value in given if value for word in (name, value))
@@ -224,6 +213,16 @@ class Resources:
 class Factors:
     """Factors that were made before, or are made on the way."""
 
+    scratch: Annotated[
+        str | None,
+        option(
+            "--scratch",
+            help="Folder for factors that do not fit into memory. Default: beside the "
+            "output, or here.",
+            panel=LARGE,
+            metavar="DIR",
+        ),
+    ] = None
     factors: Annotated[
         str | None,
         option(
@@ -253,8 +252,9 @@ class Factors:
     def words(self) -> tuple[str, ...]:
         """The options again, for a command that is proposed."""
         flags = (("--verify", self.verify), ("--discard-factors", self.discard_factors))
-        named = ("--factors", self.factors) if self.factors else ()
-        return (*named, *(name for name, given in flags if given))
+        named = (("--scratch", self.scratch), ("--factors", self.factors))
+        words = [word for name, value in named if value for word in (name, value)]
+        return (*words, *(name for name, given in flags if given))
 
 
 @dataclass(frozen=True)

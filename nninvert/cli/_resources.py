@@ -90,12 +90,12 @@ def context_of(
             expected="auto or panel",
             because="only panel works with factors in files",
         )
-    if made and resources.scratch:
+    if made and factors.scratch:
         raise UsageError("--scratch", got="-o as well", expected="one place for factors")
     if factors.verify and not factors.factors:
         raise UsageError("--verify", got="no --factors", expected="a file to compare with")
     disk = Disk(
-        scratch=_scratch(resources.scratch, output, model),
+        scratch=_scratch(factors.scratch, output, model),
         output=made or "",
         factors=factors.factors or "",
         verify=factors.verify,

@@ -270,9 +270,10 @@ class TestFactor:
             (["factor", "-o", "f", "--engine", "lapack"], "--engine: got lapack, and a"),
             (["check", "-o", "f", "--quick"], "-o: got --quick as well"),
             (["check", "-o", "f", "--factors", "g"], "-o: got --factors as well"),
-            (["factor", "-o", "f", "--scratch", "."], "--scratch: got -o as well"),
+            (["check", "-o", "f", "--scratch", "."], "--scratch: got -o as well"),
             (["check", "--memory", "much"], "--memory: got 'much'"),
             (["factor", "-o", "-"], "-o: got a stream"),
+            (["factor", "-o", "f", "--scratch", "."], "has no option --scratch"),
             (["factor", "-o", "m.npz"], "got the name of an input file"),
         ],
     )
