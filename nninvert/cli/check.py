@@ -121,8 +121,12 @@ def check(
     }
     if resources.dry_run:
         commands = Commands(model, reading=reading.words())
-        more = (*resources.words(), *factors.words(), *(("-o", made) if made else ()))
-        return _plan(network, context, commands.check(*more), streams, manner)
+        asked = (("--target", target), ("-o", made))
+        more = [word for name, value in asked if value for word in (name, value)]
+        command = commands.check(*more, *resources.words(), *factors.words())
+        with sources.named():
+            context.rows = _rows(network, options["target"])
+        return _plan(network, context, command, streams, manner)
     report = _check(network, context, options, sources, streams, manner)
     code = exit_code(report)
     commands = _commands(report, model, target, reading, wanted)
@@ -142,6 +146,15 @@ def _require(
         if given:
             raise UsageError("-o", got=f"{option_name} as well", expected="one of the two")
     require_factors_output(made, model, manner)
+
+
+def _rows(network: Network, target: LoadedArray | None) -> int:
+    """How many targets there are to solve for; one stands for the check itself."""
+    from nninvert.methods.question import as_rows
+
+    if target is None:
+        return 1
+    return as_rows(target.values, network.graph.output_shape, "y").shape[0]
 
 
 def _plan(

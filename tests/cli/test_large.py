@@ -127,6 +127,10 @@ class TestDryRun:
     def test_knows_the_number_of_targets(self, large):
         done = run("invert", "m.npz", "y.npy", *READ, "--dry-run", "--json")
         assert document(done)["targets"] == 3
+        words = ("--target", "y.npy", "--dry-run")
+        done = run("check", "m.npz", *READ, *words)
+        assert "with 3 targets" in done.out
+        assert "--target y.npy" in done.out.splitlines()[-1]
         assert not Path("x.npy.factors").exists()
 
     def test_next_command_of_invert_says_the_same_without_dry_run(self, large):
