@@ -19,6 +19,7 @@ from nninvert.linalg.iterative import IterativeFactor
 from nninvert.linalg.lu import factor_lu
 from nninvert.linalg.map import DenseMap, LinearMap
 from nninvert.linalg.mixed import factor_mixed
+from nninvert.linalg.panels.lu import RangeExceeded
 from nninvert.linalg.panels.making import panel_factors
 from nninvert.linalg.plan import LayerPlan, panel_plan, pass_seconds, plan_square
 from nninvert.linalg.probe import probe
@@ -59,7 +60,6 @@ def factor_large_square(linear_map: DenseMap, context: Context) -> Factorisation
         found = _iterated(linear_map, plan, context)
         if found is not None:
             return found
-    _tell(plan, context)
     return _factored(linear_map, plan, context) or _decomposed(linear_map, context)
 
 
@@ -86,33 +86,27 @@ def _iterated(
     return IterativeFactor(linear_map, outlook, context)
 
 
-def _tell(plan: LayerPlan, context: Context) -> None:
-    place = "in a file" if plan.in_file else "in memory"
-    context.emit(
-        Notice(
-            f"factoring {plan.order:,} x {plan.order:,} in {plan.precision} {place}: "
-            f"about {plan.factor_seconds:.0f} s, {plan.memory / 1e9:.1f} GB"
-        )
-    )
-
-
 def _factored(
     linear_map: DenseMap, plan: LayerPlan, context: Context
 ) -> Factorisation | None:
     """Panelled LU, refined; None where the rank is far too low for it."""
-    matrix = linear_map.matrix
-    sizes = matrix_sizes(matrix)
+    sizes = matrix_sizes(linear_map.matrix)
 
     def double() -> RoughSolver:
-        finer = panel_plan(linear_map, np.dtype(np.float64), context)
         context.emit(Notice("float32 factors do not suffice: factoring in float64"))
-        _tell(finer, context)
+        finer = panel_plan(linear_map, np.dtype(np.float64), context)
         return _solver(linear_map, finer, sizes, context)
 
     upgrade: Callable[[], RoughSolver] | None = double
     if plan.precision == "float64":
         upgrade = None
-    solver = _solver(linear_map, plan, sizes, context)
+    try:
+        solver = _solver(linear_map, plan, sizes, context)
+    except RangeExceeded as error:
+        if upgrade is None:
+            return None
+        context.emit(Notice(f"float32 cannot hold the factors: {error}"))
+        solver, upgrade = double(), None
     return factor_mixed(linear_map, solver, context, sizes, upgrade)
 
 

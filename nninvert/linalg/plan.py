@@ -106,7 +106,7 @@ def plan_square(linear_map: DenseMap, context: Context) -> LayerPlan:
     if context.engine == "iterative":
         return _iterative(linear_map, context, rates, "asked for")
     single = panel_plan(linear_map, np.dtype(np.float32), context)
-    if context.engine == "panel" or context.rows < 2:
+    if context.engine == "panel" or context.rows < 2 or context.disk.factors:
         return single
     double = panel_plan(linear_map, np.dtype(np.float64), context)
     if double.in_file or single.in_file or double.seconds > single.seconds:

@@ -41,13 +41,24 @@ def panel_factors(matrix: StoredMatrix, plan: LayerPlan, context: Context) -> Pa
     flipped = not matrix.column_major
     columns = matrix.transposed if flipped else matrix
     space = context.shared(Workspace)
-    found = space.finished(columns)
+    found = space.finished(columns, plan.precision)
     if found is None:
+        _tell(plan, context)
         store = _made(columns, flipped, plan, space, context)
     else:
         context.emit(Notice(f"factors of order {plan.order:,} taken from the file"))
         store = _in_memory_if_it_fits(found, context)
     return PanelFactors(store, LapackKernels(store.dtype), flipped)
+
+
+def _tell(plan: LayerPlan, context: Context) -> None:
+    place = "in a file" if plan.in_file else "in memory"
+    context.emit(
+        Notice(
+            f"factoring {plan.order:,} x {plan.order:,} in {plan.precision} {place}: "
+            f"about {plan.factor_seconds:.0f} s, {plan.memory / 1e9:.1f} GB"
+        )
+    )
 
 
 def _made(

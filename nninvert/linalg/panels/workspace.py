@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from nninvert.context import Context, Notice
 from nninvert.errors import InputError, MachineError
 from nninvert.linalg.panels.factor_file import JOURNAL, PART, FactorFile
@@ -43,8 +45,14 @@ class Workspace:
         """Whether there is a place for factors on the disk."""
         return bool(self._context.disk.scratch or self._context.disk.output)
 
-    def finished(self, matrix: StoredMatrix) -> FileStore | None:
+    def finished(self, matrix: StoredMatrix, precision: str) -> FileStore | None:
         """Factors of these weights from the file that the user named.
+
+        Parameters
+        ----------
+        matrix : StoredMatrix
+        precision : str
+            Of the factors at least: "float32" or "float64".
 
         Raises
         ------
@@ -54,6 +62,8 @@ class Workspace:
         used = self._opened()
         region = None if used is None else used.find(Weights.of(matrix))
         if used is None or region is None:
+            return None
+        if region.itemsize < np.dtype(precision).itemsize:
             return None
         if self._context.disk.verify and region.weights.digest != matrix.digest():
             raise InputError(
