@@ -154,7 +154,8 @@ def _rows(network: Network, target: LoadedArray | None) -> int:
 
     if target is None:
         return 1
-    return as_rows(target.values, network.graph.output_shape, "y").shape[0]
+    rows = as_rows(target.values, network.graph.output_shape, "y")
+    return int(rows.shape[0])
 
 
 def _plan(
