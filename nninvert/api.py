@@ -20,6 +20,7 @@ from nninvert.analysis import handshake, sensitivity
 from nninvert.analysis.factor_files import conclude, make_factors, prepare
 from nninvert.analysis.invertibility import check_network
 from nninvert.analysis.planning import announce_structure
+from nninvert.analysis.solves import solve_summaries
 from nninvert.arrays import LoadedArray
 from nninvert.context import Context
 from nninvert.errors import DataError
@@ -151,6 +152,7 @@ def invert(
         )
         prepare(network, used)
         result = driver.invert(problem, method=method, dtype=dtype)
+        result = replace(result, solves=solve_summaries(network, used))
         return result if context else replace(result, kept=conclude(used))
 
 

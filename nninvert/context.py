@@ -71,18 +71,26 @@ class FactorStore:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self._items: OrderedDict[FactorKey, Sized] = OrderedDict()
+        self._seconds: dict[FactorKey, float] = {}
 
     def get_or_build(self, key: FactorKey, build: Callable[[], T]) -> T:
         """Return the factorisation of `key`, built now unless it is still there."""
         if key in self._items:
             self._items.move_to_end(key)
             return self._items[key]  # type: ignore[return-value]
+        begun = time.monotonic()
         made = build()
+        self._seconds[key] = time.monotonic() - begun
         # What can never be kept must not drive the others out.
         if made.nbytes <= self.budget:
             self._items[key] = made
             self._evict()
         return made
+
+    def peek(self, key: FactorKey) -> tuple[Sized, float] | None:
+        """The factorisation of `key`, if it is there, and the seconds that it took."""
+        found = self._items.get(key)
+        return None if found is None else (found, self._seconds[key])
 
     @property
     def nbytes(self) -> int:
@@ -164,6 +172,8 @@ class Context:
         `nninvert.linalg.plan.ENGINES` lists.
     rows : int
         How many targets there will be, for choosing the engine.
+    large_layers : int
+        How many layers share the memory for factors.
     disk : Disk
     seed : int
         Of every random choice.
@@ -178,6 +188,7 @@ class Context:
     memory: int = field(default_factory=lambda: int(0.8 * available_memory()))
     engine: str = "auto"
     rows: int = 1
+    large_layers: int = 1
     disk: Disk = Disk()
     seed: int = 0
     time_limit: float | None = None
@@ -190,7 +201,8 @@ class Context:
     )
 
     def __post_init__(self) -> None:
-        self.factors = FactorStore(self.memory // 2)
+        # Plans see to it that factors fit; what else is held is small beside large ones.
+        self.factors = FactorStore(self.memory)
         self._started = time.monotonic()
 
     def shared(self, kind: Callable[[Context], C]) -> C:

@@ -106,8 +106,10 @@ class Forecast:
 
     @property
     def memory(self) -> int:
-        """Bytes of the layer that needs most."""
-        return max((layer.memory for layer in self.layers), default=0)
+        """Bytes of all factors in memory, and of the layer streamed that needs most."""
+        held = sum(layer.memory for layer in self.layers if not layer.in_file)
+        streamed = (layer.memory for layer in self.layers if layer.in_file)
+        return held + max(streamed, default=0)
 
     @property
     def disk(self) -> int:

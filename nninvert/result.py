@@ -302,7 +302,7 @@ class SolveSummary:
     backward_error, componentwise : float
         The largest of all rows; NaN where not measured.
     seconds : float
-        Spent on factorisation and solves; NaN where not measured.
+        That the factorisation took.
     memory : int or None
         Bytes held by the factors.
     """

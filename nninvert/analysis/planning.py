@@ -128,7 +128,7 @@ def forecast(network: Network, context: Context) -> Forecast:
     ----------
     network : Network
     context : Context
-        Its memory, engine, rows and disk decide.
+        Its memory, engine, rows and disk decide. Is told how many layers share its memory.
 
     Raises
     ------
@@ -141,6 +141,7 @@ def forecast(network: Network, context: Context) -> Forecast:
     """
     every = weighted_layers(network)
     known = _known_regions(context)
+    context.large_layers = max(1, sum(layer.large for layer in every))
     layers = tuple(_forecast(layer, context, known) for layer in every if layer.large)
     place = ""
     if any(layer.disk for layer in layers):
@@ -160,7 +161,9 @@ def forecast(network: Network, context: Context) -> Forecast:
 def announce(made: Forecast, context: Context) -> None:
     """Say what will be done about each large layer."""
     for layer in made.layers:
-        (m, n), about = layer.shape, f"{layer.seconds:,.0f} s predicted"
+        (m, n), about = layer.shape, "less than a second predicted"
+        if layer.seconds >= 1.0:
+            about = f"{layer.seconds:,.0f} s predicted"
         shape = "square" if m == n else "not square"
         text = f"layer {layer.index} '{layer.name}': {m:,} x {n:,} {layer.stored}, {shape}"
         context.emit(Notice(f"{text}; {layer.why}, {about}"))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from nninvert import tolerances
-from nninvert.context import Context, Notice
+from nninvert.context import Context, FactorKey, Notice
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.large import factor_large_rectangular, factor_large_square
 from nninvert.linalg.lu import factor_lu
@@ -40,10 +40,14 @@ def factorise(linear_map: LinearMap, context: Context) -> Factorisation:
     context : Context
         Its `FactorStore` keeps the result as long as memory allows.
     """
-    key = (*linear_map.key, "float64")
     return context.factors.get_or_build(
-        key, lambda: select_factorisation(linear_map, context)
+        factor_key(linear_map), lambda: select_factorisation(linear_map, context)
     )
+
+
+def factor_key(linear_map: LinearMap) -> FactorKey:
+    """What the factorisation of a map is kept under."""
+    return (*linear_map.key, "float64")
 
 
 def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisation:

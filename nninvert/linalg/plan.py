@@ -124,10 +124,12 @@ def panel_plan(
     factor_seconds = 2.0 / 3.0 * float(n) ** 3 / rates.lu(dtype)
     held = n * n * dtype.itemsize + own
     named = bool(context.disk.scratch or context.disk.output)
-    in_file = held > context.memory or (named and factor_seconds > LONG)
+    short = held > context.memory // max(context.large_layers, 1)
+    in_file = short or (named and factor_seconds > LONG)
     most = -(-n // width)
     if in_file:
-        width, most = _file_blocks(n, width, dtype, context.memory - own)
+        free = context.memory - own - context.factors.nbytes
+        width, most = _file_blocks(n, width, dtype, free)
         held = own + (2 + most) * n * width * dtype.itemsize
     passes, solve = _solve_cost(linear_map, dtype, rows, rates, in_file)
     kept = n * (n + width) * dtype.itemsize if in_file or context.disk.output else 0
@@ -143,13 +145,11 @@ def panel_plan(
         passes=passes + 1.0,
         factor_seconds=factor_seconds,
         solve_seconds=solve,
-        why=_why(dtype, rows, in_file, factor_seconds, held > context.memory),
+        why=_why(dtype, rows, in_file, factor_seconds),
     )
 
 
-def _why(
-    dtype: np.dtype[Any], rows: int, in_file: bool, seconds: float, short: bool
-) -> str:
+def _why(dtype: np.dtype[Any], rows: int, in_file: bool, seconds: float) -> str:
     text = "float32 factors, refined to float64"
     if dtype == np.float64:
         text = f"{rows:,} targets: float64 factors need no refinement"

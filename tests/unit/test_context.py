@@ -82,7 +82,7 @@ def test_time_limit_counts_from_the_construction(monkeypatch):
 def test_memory_is_a_share_of_what_is_free():
     context = Context()
     assert 0 < context.memory <= available_memory() * 1.2
-    assert Context(memory=1000).factors.budget == 500
+    assert Context(memory=1000).factors.budget == 1000
 
 
 def test_contexts_do_not_share_factors():

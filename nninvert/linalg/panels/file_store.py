@@ -7,7 +7,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -25,7 +25,8 @@ Piece = tuple[int, tuple[int, int]]
 class FileStore(PanelStore):
     """The blocks of one matrix in a region of an open file.
 
-    Two buffers hold one block each: while one is used, the next is read. Each piece is
+    Two buffers hold one block each while blocks are streamed: one is used, the next is
+    read. Each piece is
     compared with its checksum the first time that it is read. Pivots are read at once:
     there are fewer of them than finished blocks if some are damaged (`first_damaged`).
 
@@ -45,10 +46,8 @@ class FileStore(PanelStore):
     ) -> None:
         self._file, self._path, self._region = descriptor, path, region
         self._journal = journal
-        self._buffers: tuple[Block, Block] | None = None
         self._since = time.monotonic()
         self._seen: set[int] = set()
-        self._reading: Future[Block] | None = None
         self.cuts, self.dtype = region.cuts, np.dtype(region.dtype)
         self.zero_pivots = region.zero_pivots
         self.pivots = []
@@ -58,8 +57,8 @@ class FileStore(PanelStore):
 
     @property
     def nbytes(self) -> int:
-        """The buffers; the resident panel only while one is worked on."""
-        return 0 if self._buffers is None else sum(b.nbytes for b in self._buffers)
+        """Nothing: the resident panel and the buffers are held only while work is done."""
+        return 0
 
     def resident(self, first: int, last: int) -> Block:
         """New memory, the caller's to let go."""
@@ -120,7 +119,7 @@ class FileStore(PanelStore):
         self._journal(region)
 
     def _streamed(self, pieces: list[tuple[Piece, int]]) -> Iterator[Block]:
-        buffers = self._two_buffers()
+        buffers = self._room(), self._room()
         with ThreadPoolExecutor(max_workers=1) as reader:
             pending = [
                 reader.submit(self._read, piece, check, buffers[k % 2])
@@ -132,17 +131,11 @@ class FileStore(PanelStore):
                     piece, check = pieces[k + 1]
                     buffer = buffers[(k + 1) % 2]
                     pending.append(reader.submit(self._read, piece, check, buffer))
-                    self._reading = pending[0]
                 yield block
 
-    def _two_buffers(self) -> tuple[Block, Block]:
-        """Memory for two blocks, which nothing reads into any more."""
-        if self._reading is not None:
-            wait([self._reading])  # A sweep that was broken off may have left it.
-        if self._buffers is None:
-            size = self.cuts.n * min(self.cuts.width, self.cuts.n)
-            self._buffers = (np.empty(size, self.dtype), np.empty(size, self.dtype))
-        return self._buffers
+    def _room(self) -> Block:
+        """Memory for one block."""
+        return np.empty(self.cuts.n * min(self.cuts.width, self.cuts.n), self.dtype)
 
     def _read(self, piece: Piece, check: int, buffer: Block) -> Block:
         offset, (rows, columns) = piece
@@ -164,8 +157,7 @@ class FileStore(PanelStore):
 
     def _write(self, offset: int, block: Block) -> int:
         """Write a block, column by column; its checksum."""
-        buffer = self._two_buffers()[0][: block.size]
-        buffer.reshape(block.shape, order="F")[...] = block
+        buffer = block.ravel(order="F")
         self._seen.discard(offset)
         self._put(offset, buffer)
         return zlib.crc32(buffer.data)

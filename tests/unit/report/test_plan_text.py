@@ -26,7 +26,7 @@ camera.h5   Keras 3 HDF5, float32, 12,480 parameters   64 -> 64
  1 out: QR: it is not square
 
 predicted  1 h 52 min with 3 targets, and 2 small layers
-memory     17.1 GB of the 17.2 GB that are allowed
+memory     17.2 GB of the 17.2 GB that are allowed
 disk       40.1 GB of 68.9 GB free, in x.npy.factors
 next       nninvert invert camera.h5 y.npy -o x.npy"""
     )

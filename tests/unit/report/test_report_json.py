@@ -165,5 +165,5 @@ def test_a_plan_says_that_it_is_one():
     found = plan_document(FORECAST, 6)
     assert (found["kind"], found["exit_code"]) == ("predicted", 6)
     assert found["seconds"] == 6722.0
-    assert found["memory"] == {"needed": 17_100_000_000, "allowed": 17_179_869_184}
+    assert found["memory"] == {"needed": 17_188_000_000, "allowed": 17_179_869_184}
     assert found["layers"][1]["precision"] == "float64"
