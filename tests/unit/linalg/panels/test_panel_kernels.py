@@ -104,6 +104,26 @@ def test_tall_panels_are_factored_as_scipy_does(dtype, n, k, seed):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("n", "k"), [(64, 64), (65, 65), (129, 129), (300, 260), (500, 401)]
+)
+def test_wide_panels_are_factored_by_parts_to_the_same_end(n, k, dtype, rng):
+    panel = Inside(rng, n, k, np.dtype(dtype))
+    panel.block[:, 200:201] = 0.0
+    before = panel.block.copy()
+    pivots, zeros = LapackKernels(np.dtype(dtype)).factor(panel.block)
+    assert zeros == ([200] if k > 200 else [])
+    assert panel.untouched_outside()
+    lower = np.tril(panel.block, -1).astype(float) + np.eye(n, k)
+    upper = np.triu(panel.block[:k]).astype(float)
+    assert np.abs(lower).max() == 1.0
+    error = np.abs(lower @ upper - swapped(before, pivots, range(k))).max()
+    assert error <= 20 * np.finfo(dtype).eps * np.abs(upper).max()
+    if k <= 200:
+        assert (pivots == scipy.linalg.lu_factor(before)[1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_column_without_a_pivot_is_named_and_the_others_are_factored(dtype, rng):
     whole = np.asfortranarray(rng.standard_normal((30, 8)).astype(dtype))
     whole[:, 2] = 0.0
