@@ -15,6 +15,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -141,8 +142,8 @@ class FactorFile:
                 file=self.path + PART,
             ) from error
 
-    def store(self, region: Region) -> FileStore:
-        """The panels of a region.
+    def store(self, region: Region, watch: Callable[[], None] = lambda: None) -> FileStore:
+        """The panels of a region; `watch` is called for every block that is streamed.
 
         Raises
         ------
@@ -151,7 +152,7 @@ class FactorFile:
             made again (`FileStore.first_damaged`, `FileStore.forget`).
         """
         name = self.path if self.finished else self.path + PART
-        store = FileStore(self._file, name, region, self._note)
+        store = FileStore(self._file, name, region, self._note, watch)
         if self.finished and len(store.pivots) < len(region.checks):
             raise _damaged("pivots", self.path)
         return store

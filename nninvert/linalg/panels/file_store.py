@@ -39,13 +39,20 @@ class FileStore(PanelStore):
     region : Region
     journal : callable
         Told of the region after each step that is safely on the disk.
+    watch : callable
+        Called for every block that is streamed; what it raises ends the sweep.
     """
 
     def __init__(
-        self, descriptor: int, path: str, region: Region, journal: Callable[[Region], None]
+        self,
+        descriptor: int,
+        path: str,
+        region: Region,
+        journal: Callable[[Region], None],
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
         self._file, self._path, self._region = descriptor, path, region
-        self._journal = journal
+        self._journal, self._watch = journal, watch
         self._since = time.monotonic()
         self._seen: set[int] = set()
         self.cuts, self.dtype = region.cuts, np.dtype(region.dtype)
@@ -131,6 +138,7 @@ class FileStore(PanelStore):
                     piece, check = pieces[k + 1]
                     buffer = buffers[(k + 1) % 2]
                     pending.append(reader.submit(self._read, piece, check, buffer))
+                self._watch()
                 yield block
 
     def _room(self) -> Block:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nninvert.context import Context, Notice
-from nninvert.errors import InputError, MachineError
+from nninvert.errors import InputError, Interrupted, MachineError
 from nninvert.linalg.panels.factor_file import JOURNAL, PART, FactorFile
 from nninvert.linalg.panels.file_store import FileStore
 from nninvert.linalg.panels.region import Region, Weights
@@ -73,7 +73,7 @@ class Workspace:
                 next_step="Factor this model: nninvert factor MODEL -o FACTORS",
                 file=used.path,
             )
-        return used.store(region)
+        return used.store(region, self._watch)
 
     def require(self, matrices: list[StoredMatrix]) -> None:
         """Refuse a factor file that was made of other weights.
@@ -138,10 +138,15 @@ class Workspace:
         if region is None:
             region = made.add(weights, flipped, matrix.shape[0], width, dtype)
         self._digests[made.regions.index(region)] = matrix
-        store = made.store(region)
+        store = made.store(region, self._watch)
         if region.checks:
             self._resume(store, region)
         return store
+
+    def _watch(self) -> None:
+        """End a long sweep over factors as soon as the user wants that."""
+        if self._context.interrupted:
+            raise Interrupted("factors", got="an interrupt while they were read")
 
     def _resume(self, store: FileStore, region: Region) -> None:
         damaged = store.first_damaged()

@@ -5,7 +5,7 @@ import pytest
 
 from nninvert import tolerances
 from nninvert.context import Context, Disk, Notice
-from nninvert.errors import MachineError
+from nninvert.errors import Interrupted, MachineError
 from nninvert.linalg import large
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.iterative import IterativeFactor
@@ -191,3 +191,12 @@ class TestFactorFiles:
         other = gaussian(N, N, 99)
         b = gaussian(1, N, 5)
         assert backward_error(other, factorise(dense(other), context).solve(b), b) < 4e-16
+
+    def test_an_interrupt_ends_a_sweep_over_a_file(self, tmp_path, context):
+        matrix = gaussian(N, N)
+        self.make(matrix, tmp_path / "F")
+        context.disk, context.memory = Disk(factors=str(tmp_path / "F")), 2**26 + 2**16
+        factor = factorise(dense(matrix), context)
+        context.interrupt()
+        with pytest.raises(Interrupted, match="while they were read"):
+            factor.solve_roughly(gaussian(1, N, 5))
