@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.linalg.casting import cast
-from nninvert.linalg.stored import Array, StoredMatrix
+from nninvert.linalg.passes import combined, over_stripes
+from nninvert.linalg.stored import Array, StoredMatrix, Stripe
 
 Float64 = NDArray[np.float64]
 Exponents = NDArray[np.int64]
@@ -57,16 +58,32 @@ class MatrixSizes:
 
 def matrix_sizes(matrix: StoredMatrix) -> MatrixSizes:
     """Sizes of the entries of a matrix: one pass over it."""
-    m, n = matrix.shape
-    row_sums, row_max, column_sums, column_max = (np.zeros(k) for k in (m, m, n, n))
-    with np.errstate(over="ignore"):
-        for rows, cols, block in matrix.stripes():
+    lines, length = matrix.shape[:: -1 if matrix.column_major else 1]
+    sums, largest = np.zeros(lines), np.zeros(lines)
+
+    def measure(stripes: Iterator[Stripe]) -> tuple[Float64, Float64]:
+        across_sums, across_max = np.zeros(length), np.zeros(length)
+        for rows, cols, stripe in stripes:
+            place, block = (cols, stripe.T) if matrix.column_major else (rows, stripe)
             size = np.abs(block)
-            row_sums[rows] += size.sum(axis=1)
-            column_sums[cols] += size.sum(axis=0)
-            np.maximum(row_max[rows], size.max(axis=1), out=row_max[rows])
-            np.maximum(column_max[cols], size.max(axis=0), out=column_max[cols])
-    return MatrixSizes(row_sums, row_max, column_sums, column_max)
+            size.sum(axis=1, out=sums[place])
+            size.max(axis=1, initial=0.0, out=largest[place])
+            across_sums += size.sum(axis=0)
+            np.maximum(across_max, size.max(axis=0), out=across_max)
+        return across_sums, across_max
+
+    with np.errstate(over="ignore"):
+        parts = over_stripes(matrix, measure)
+        along = sums, largest
+        across = combined([part[0] for part in parts]), _largest([p[1] for p in parts])
+    if matrix.column_major:
+        along, across = across, along
+    return MatrixSizes(*along, *across)
+
+
+def _largest(parts: list[Float64]) -> Float64:
+    found: Float64 = np.max(parts, axis=0)
+    return found
 
 
 @dataclass(frozen=True)

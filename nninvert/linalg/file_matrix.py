@@ -6,7 +6,7 @@ while it is mapped kills the process that touches it. Reads do neither.
 
 from __future__ import annotations
 
-import math
+import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +89,15 @@ class FileMatrix(StoredMatrix):
                 self._decode(raw, out[start - top : start - top + raw.shape[0]])
         return out
 
+    def part(self, lines: slice) -> StoredMatrix:
+        """A piece of the same file, under a handle of its own."""
+        first, last, _ = lines.indices(self.shape[0])
+        made = copy.copy(self)
+        made.shape = (last - first, self.shape[1])
+        made.offset += first * self.shape[1] * self._raw.itemsize
+        made.identity = (*self.identity, f"{first}:{last}")
+        return made
+
     def _lines(self, count: int) -> Iterator[tuple[slice, Array]]:
         m, n = self.shape
         raw = np.empty((min(count, m), n), self._raw)
@@ -153,7 +162,7 @@ class FileMatrix(StoredMatrix):
         return InputError(
             f"'{self.name}'" if self.name else "",
             got=f"a file that changed while it was in use: {got}",
-            expected=f"{math.prod(self.shape):,} weights that stay as they are",
+            expected="weights that stay as they are",
             next_step="Run the command again when the file is complete.",
             file=self.path,
         )

@@ -12,23 +12,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert import tolerances
 from nninvert.linalg.map import DenseMap, LinearMap
-from nninvert.linalg.stored import StoredMatrix
+from nninvert.linalg.passes import combined, over_stripes
+from nninvert.linalg.stored import StoredMatrix, Stripe
 
 Float64 = NDArray[np.float64]
 Product = Callable[[Float64], Float64]
-
-_FEW = 4
-_WIDE_STRIPE = 16 * 2**20
-"""Bytes of float64 in a stripe that meets more than a few vectors. A few are fastest with
-stripes that stay in the second-level cache and products so small that the BLAS library does
-not share them out among its threads; many need large products, which wait for each other
-less often where others use the processor, too (measured: up to ten times less)."""
+Blocks = Iterator[tuple[slice, Float64]]
+Found = TypeVar("Found")
 
 
 class PassInterrupted(Exception):
@@ -183,7 +179,7 @@ class StripedProducts(Products):
     ----------
     matrix : StoredMatrix
     pace : Pace
-        Asked at every stripe.
+        Asked at every stripe of the calling thread.
     scaling : Scaling, optional
         The products are those of the scaled matrix.
     """
@@ -215,40 +211,58 @@ class StripedProducts(Products):
         """Both products of one pass."""
         across = _scaled(start, self._across)
         reached = np.empty_like(offset)
-        returned = np.zeros_like(start)
-        for lines, block in self._blocks(len(start)):
-            part = across @ block.T
-            if self._lines is not None:
-                part *= self._lines[..., lines]
-            part -= offset[:, lines]
-            reached[:, lines] = part
-            if self._lines is not None:
-                part *= self._lines[..., lines]
-            # NumPy's products only: two BLAS libraries in turns keep each other's threads
-            # waiting, measured as up to 20 times slower.
-            returned += part @ block
+
+        def take(blocks: Blocks) -> Float64:
+            returned = np.zeros_like(start)
+            for lines, block in blocks:
+                part = across @ block.T
+                if self._lines is not None:
+                    part *= self._lines[..., lines]
+                part -= offset[:, lines]
+                reached[:, lines] = part
+                if self._lines is not None:
+                    part *= self._lines[..., lines]
+                returned += part @ block
+            return returned
+
+        returned = combined(self._pass(take, len(start)))
         return reached, _scaled(returned, self._across)
 
     def _there(self, start: Float64) -> Float64:
         across = _scaled(start, self._across)
         reached = np.empty((len(start), self._matrix.shape[1 if self.by_columns else 0]))
-        for lines, block in self._blocks(len(start)):
-            np.matmul(across, block.T, out=reached[:, lines])
+
+        def take(blocks: Blocks) -> None:
+            for lines, block in blocks:
+                np.matmul(across, block.T, out=reached[:, lines])
+
+        self._pass(take, len(start))
         return _scaled(reached, self._lines)
 
     def _back(self, values: Float64) -> Float64:
         along = _scaled(values, self._lines)
-        returned = np.zeros((len(values), self._matrix.shape[0 if self.by_columns else 1]))
-        for lines, block in self._blocks(len(values)):
-            returned += along[:, lines] @ block
-        return _scaled(returned, self._across)
+        shape = (len(values), self._matrix.shape[0 if self.by_columns else 1])
 
-    def _blocks(self, batch: int) -> Iterator[tuple[slice, Float64]]:
-        """Lines and the block of them, one line in each row."""
-        for rows, columns, block in self._matrix.stripes(stripe_bytes(batch)):
-            self.pace.check()
-            yield (columns, block.T) if self.by_columns else (rows, block)
+        def take(blocks: Blocks) -> Float64:
+            returned = np.zeros(shape)
+            for lines, block in blocks:
+                returned += along[:, lines] @ block
+            return returned
+
+        return _scaled(combined(self._pass(take, len(values))), self._across)
+
+    def _pass(self, take: Callable[[Blocks], Found], batch: int) -> list[Found]:
+        """One pass; `take` gets lines and the blocks of them, one line in each row."""
+
+        def work(stripes: Iterator[Stripe]) -> Found:
+            return take(
+                (columns, block.T) if self.by_columns else (rows, block)
+                for rows, columns, block in stripes
+            )
+
+        found = over_stripes(self._matrix, work, batch, self.pace.check)
         self.pace.count()
+        return found
 
 
 def products_of(linear_map: LinearMap, pace: Pace) -> Products:
@@ -264,11 +278,6 @@ def products_of_transpose(linear_map: LinearMap, pace: Pace) -> Products:
         return StripedProducts(linear_map.matrix.transposed, pace)
     m, n = linear_map.shape
     return MapProducts((n, m), linear_map.adjoint, linear_map.apply, pace)
-
-
-def stripe_bytes(batch: int) -> int:
-    """Bytes of float64 in the stripes that meet `batch` vectors."""
-    return tolerances.STRIPE_BYTES if batch <= _FEW else _WIDE_STRIPE
 
 
 def _scaled(values: Float64, scale: Float64 | None) -> Float64:

@@ -14,7 +14,8 @@ import numpy as np
 from nninvert.context import Context
 from nninvert.errors import MachineError, UsageError
 from nninvert.linalg.map import DenseMap
-from nninvert.linalg.panels.lu import CALL_SECONDS
+from nninvert.linalg.panels.lu import CALL_SECONDS, blocks_at_once
+from nninvert.linalg.panels.store import Cuts
 from nninvert.linalg.rates import DISK, Rates, machine_rates
 from nninvert.linalg.refinement import predicted_passes
 
@@ -130,6 +131,7 @@ def panel_plan(
     if in_file:
         free = context.memory - own - context.factors.nbytes
         width, most = _file_blocks(n, width, dtype, free)
+        most = blocks_at_once(Cuts(n, width), 0, most, rates.lu(dtype))
         held = own + (2 + most) * n * width * dtype.itemsize
     passes, solve = _solve_cost(linear_map, dtype, rows, rates, in_file)
     kept = n * (n + width) * dtype.itemsize if in_file or context.disk.output else 0

@@ -10,13 +10,14 @@ import hashlib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nninvert import tolerances
 from nninvert.linalg.casting import BFLOAT16, BFLOAT16_EPS, cast
+from nninvert.linalg.passes import over_stripes
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -105,6 +106,14 @@ class StoredMatrix(ABC):
         Lines are rows, or columns of a column-major matrix; a block has one line in each
         of its rows and is of type `dtype`. It is valid until the next step.
         """
+
+    def part(self, lines: slice) -> StoredMatrix | None:
+        """Some whole lines, for a pass that several threads share.
+
+        None where one thread reads best. Values, stripes and nothing else are meant to be
+        asked of a part: its identity is that of no other matrix.
+        """
+        return None
 
     @property
     def itemsize(self) -> int:
@@ -210,22 +219,10 @@ class StoredMatrix(ABC):
         """Look for NaN and infinity: one pass, or none where it is known already."""
         if self.known_finite:
             return None
-        count = 0
-        first: tuple[int, int, float] | None = None
-        for rows, cols, block in self.stripes():
-            # A sum is finite if all its terms are, unless it overflows.
-            with np.errstate(over="ignore", invalid="ignore"):
-                if np.isfinite(block.sum()):
-                    continue
-            bad = np.argwhere(~np.isfinite(block))
-            if not bad.size:
-                continue
-            count += len(bad)
-            i, j = (int(k) for k in bad[0])
-            found = (rows.start + i, cols.start + j, float(block[i, j]))
-            first = found if first is None else min(first, found, key=lambda f: f[:2])
-        if first is not None:
-            return NonFinite(count, *first)
+        found = [each for part in over_stripes(self, _non_finite) for each in part]
+        if found:
+            first = min(found, key=lambda each: (each.row, each.column))
+            return replace(first, count=sum(each.count for each in found))
         self.mark_finite()
         return None
 
@@ -284,6 +281,12 @@ class ArrayMatrix(StoredMatrix):
             return self.read(slice(None), slice(None))  # type: ignore[return-value]
         return super().to_float64()
 
+    def part(self, lines: slice) -> StoredMatrix:
+        """A view."""
+        if self.column_major:
+            return ArrayMatrix(self.array.T[lines], self.stored_name).transposed
+        return ArrayMatrix(self.array[lines], self.stored_name)
+
     def _lines(self, count: int) -> Iterator[tuple[slice, Array]]:
         array = self.array.T if self.column_major else self.array
         for start in range(0, array.shape[0], count):
@@ -311,6 +314,11 @@ class TransposedMatrix(StoredMatrix):
             return self.base.read(cols, rows).T
         self.base.read(cols, rows, out.T)
         return out
+
+    def part(self, lines: slice) -> StoredMatrix | None:
+        """The transpose of the base's."""
+        part = self.base.part(lines)
+        return None if part is None else part.transposed
 
     def to_float64(self) -> Float64:
         """Return the transpose of the base's."""
@@ -340,6 +348,22 @@ class TransposedMatrix(StoredMatrix):
 
     def _lines(self, count: int) -> Iterator[tuple[slice, Array]]:
         return self.base._lines(count)
+
+
+def _non_finite(stripes: Iterator[Stripe]) -> list[NonFinite]:
+    """One for each stripe that holds any."""
+    found = []
+    for rows, cols, block in stripes:
+        # A sum is finite if all its terms are, unless it overflows.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(block.sum()):
+                continue
+        bad = np.argwhere(~np.isfinite(block))
+        if bad.size:
+            i, j = (int(k) for k in bad[0])
+            place = rows.start + i, cols.start + j
+            found.append(NonFinite(len(bad), *place, float(block[i, j])))
+    return found
 
 
 def _as_bytes(block: Array) -> memoryview:

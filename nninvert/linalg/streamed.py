@@ -6,11 +6,13 @@ of a stored matrix is a stored matrix, too, so that this serves products with A 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nninvert import tolerances
-from nninvert.linalg.stored import StoredMatrix
+from nninvert.linalg.passes import combined, over_stripes
+from nninvert.linalg.stored import StoredMatrix, Stripe
 
 Float64 = NDArray[np.float64]
 
@@ -20,18 +22,22 @@ _PRODUCT_BYTES = 16 * 2**20
 
 def product(matrix: StoredMatrix, x: Float64) -> Float64:
     """Return A x for each row, (batch, n) to (batch, m)."""
-    total = np.zeros((len(x), matrix.shape[0]))
-    for rows, cols, block in matrix.stripes(stripe_bytes(len(x))):
-        _add(total[:, rows], x[:, cols], block)
-    return total
+    total = _Total(matrix, len(x))
+
+    def work(stripes: Iterator[Stripe]) -> Float64:
+        share = total.share()
+        for rows, cols, block in stripes:
+            _add(share[:, rows], x[:, cols], block)
+        return share
+
+    return combined(over_stripes(matrix, work, len(x)))
 
 
 def magnitude(matrix: StoredMatrix, x: Float64) -> Float64:
     """Return |A| |x| for each row; see `product_with_magnitude` for its precision."""
     sizes = _Sizes(matrix, x, _enough(matrix))
-    for rows, cols, block in matrix.stripes(stripe_bytes(len(x))):
-        sizes.add(rows, cols, block)
-    return sizes.total if sizes.usable else _magnitude_in_float64(matrix, x)
+    found = combined(over_stripes(matrix, sizes.sum, len(x)))
+    return sizes.scaled(found) if sizes.usable(found) else _magnitude_in_float64(matrix, x)
 
 
 def product_with_magnitude(matrix: StoredMatrix, x: Float64) -> tuple[Float64, Float64]:
@@ -41,32 +47,44 @@ def product_with_magnitude(matrix: StoredMatrix, x: Float64) -> tuple[Float64, F
     is about 1e-5, and terms that are 1e-38 of the largest do not count. It sets
     tolerances and error bounds, which are no more precise.
     """
-    total = np.zeros((len(x), matrix.shape[0]))
-    sizes = _Sizes(matrix, x, _enough(matrix))
-    for rows, cols, block in matrix.stripes(stripe_bytes(len(x))):
-        _add(total[:, rows], x[:, cols], block)
-        sizes.add(rows, cols, block)
-    if sizes.usable:
-        return total, sizes.total
-    return total, _magnitude_in_float64(matrix, x)
+    total, sizes = _Total(matrix, len(x)), _Sizes(matrix, x, _enough(matrix))
+
+    def work(stripes: Iterator[Stripe]) -> tuple[Float64, Float64]:
+        share = total.share()
+
+        def added() -> Iterator[Stripe]:
+            for rows, cols, block in stripes:
+                _add(share[:, rows], x[:, cols], block)
+                yield rows, cols, block
+
+        return share, sizes.sum(added())
+
+    parts = over_stripes(matrix, work, len(x))
+    product = combined([part[0] for part in parts])
+    found = combined([part[1] for part in parts])
+    if sizes.usable(found):
+        return product, sizes.scaled(found)
+    return product, _magnitude_in_float64(matrix, x)
 
 
-def stripe_bytes(batch: int) -> int:
-    """Bytes of float64 in stripes that are multiplied by `batch` vectors.
+class _Total:
+    """A sum to which the parts of a pass add.
 
-    Few vectors use each number so seldom that it has to stay in the cache; from about a
-    hundred on, the products are faster the larger they are.
+    Where the matrix lies in rows, each part has rows of the result for itself; else each
+    adds up a sum of its own.
     """
-    return min(tolerances.BLOCK_BYTES, tolerances.STRIPE_BYTES * max(1, batch // 8))
+
+    def __init__(self, matrix: StoredMatrix, batch: int) -> None:
+        self._shape = (batch, matrix.shape[0])
+        self._whole = None if matrix.column_major else np.zeros(self._shape)
+
+    def share(self) -> Float64:
+        """Where the next part adds."""
+        return np.zeros(self._shape) if self._whole is None else self._whole
 
 
 class _Sizes:
-    """The sum of |A| |x|, stripe by stripe.
-
-    Attributes
-    ----------
-    total : float64 array, shape (batch, m)
-    """
+    """The sum of |A| |x|, in a type that may be shorter than float64."""
 
     def __init__(self, matrix: StoredMatrix, x: Float64, dtype: DTypeLike) -> None:
         self._by_columns, self._dtype = matrix.column_major, np.dtype(dtype)
@@ -75,29 +93,31 @@ class _Sizes:
         exponents = np.frexp(size.max(axis=1, initial=0.0))[1][:, None]
         self._sizes = np.ldexp(size, -exponents).astype(self._dtype)
         self._exponents = exponents
-        self._scratch: NDArray[np.floating] | None = None
-        self._sum = np.zeros((len(x), matrix.shape[0]))
+        self._total = _Total(matrix, len(x))
 
-    def add(self, rows: slice, cols: slice, block: Float64) -> None:
-        """Take a stripe into account."""
-        lines = block.T if self._by_columns else block
-        if self._scratch is None:  # the first stripe is the largest
-            self._scratch = np.empty(lines.shape, self._dtype)
-        positive = self._scratch[: len(lines)]
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            np.copyto(positive, lines, casting="same_kind")
-            np.abs(positive, out=positive)
-            positive = positive.T if self._by_columns else positive
-            _add(self._sum[:, rows], self._sizes[:, cols], positive)
+    def sum(self, stripes: Iterator[Stripe]) -> Float64:
+        """Take the stripes of a part into account."""
+        share = self._total.share()
+        scratch: NDArray[np.floating] | None = None
+        for rows, cols, block in stripes:
+            lines = block.T if self._by_columns else block
+            if scratch is None:  # the first stripe is the largest
+                scratch = np.empty(lines.shape, self._dtype)
+            positive = scratch[: len(lines)]
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                np.copyto(positive, lines, casting="same_kind")
+                np.abs(positive, out=positive)
+                positive = positive.T if self._by_columns else positive
+                _add(share[:, rows], self._sizes[:, cols], positive)
+        return share
 
-    @property
-    def usable(self) -> bool:
+    def usable(self, total: Float64) -> bool:
         """Whether nothing was too large for the type."""
-        return self._dtype == np.float64 or bool(np.isfinite(self._sum).all())
+        return self._dtype == np.float64 or bool(np.isfinite(total).all())
 
-    @property
-    def total(self) -> Float64:
-        found: Float64 = np.ldexp(self._sum, self._exponents)
+    def scaled(self, total: Float64) -> Float64:
+        """What the sum of all parts amounts to."""
+        found: Float64 = np.ldexp(total, self._exponents)
         return found
 
 
@@ -108,9 +128,7 @@ def _enough(matrix: StoredMatrix) -> DTypeLike:
 
 def _magnitude_in_float64(matrix: StoredMatrix, x: Float64) -> Float64:
     sizes = _Sizes(matrix, x, np.float64)
-    for rows, cols, block in matrix.stripes(stripe_bytes(len(x))):
-        sizes.add(rows, cols, block)
-    return sizes.total
+    return sizes.scaled(combined(over_stripes(matrix, sizes.sum, len(x))))
 
 
 def _add(total: Float64, x: NDArray[np.floating], block: NDArray[np.floating]) -> None:

@@ -6,7 +6,7 @@ Norms of rows and columns, the diagonal, and products with random vectors; see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,10 @@ from nninvert.linalg.fused import (
     Scaling,
     StripedProducts,
     products_of,
-    stripe_bytes,
 )
 from nninvert.linalg.map import DenseMap, LinearMap
-from nninvert.linalg.stored import StoredMatrix
+from nninvert.linalg.passes import combined, over_stripes
+from nninvert.linalg.stored import StoredMatrix, Stripe
 
 Float64 = NDArray[np.float64]
 
@@ -175,19 +175,24 @@ def _of_matrix(matrix: StoredMatrix, pace: Pace, seed: int) -> Survey:
     lines, length = matrix.shape[:: -1 if matrix.column_major else 1]
     start = _random(length, seed)
     reached = np.empty((_VECTORS, lines))
-    returned = np.zeros((_VECTORS, length))
-    along, across = np.empty(lines), np.zeros(length)
-    diagonal = np.zeros(min(lines, length))
-    for rows, columns, stripe in matrix.stripes(stripe_bytes(_VECTORS)):
-        pace.check()
-        place, block = (columns, stripe.T) if matrix.column_major else (rows, stripe)
-        reached[:, place] = start @ block.T
-        returned += reached[:, place] @ block
-        squares = block * block
-        along[place] = squares.sum(axis=1)
-        across += squares.sum(axis=0)
-        on = np.arange(place.start, min(place.stop, length))
-        diagonal[on] = block[on - place.start, on]
+    along, diagonal = np.empty(lines), np.zeros(min(lines, length))
+
+    def take(stripes: Iterator[Stripe]) -> tuple[Float64, Float64]:
+        returned, across = np.zeros((_VECTORS, length)), np.zeros(length)
+        for rows, columns, stripe in stripes:
+            place, block = (columns, stripe.T) if matrix.column_major else (rows, stripe)
+            reached[:, place] = start @ block.T
+            returned += reached[:, place] @ block
+            squares = block * block
+            along[place] = squares.sum(axis=1)
+            across += squares.sum(axis=0)
+            on = np.arange(place.start, min(place.stop, length))
+            diagonal[on] = block[on - place.start, on]
+        return returned, across
+
+    parts = over_stripes(matrix, take, _VECTORS, pace.check)
+    returned = combined([part[0] for part in parts])
+    across = combined([part[1] for part in parts])
     pace.count()
     rows_columns = (across, along) if matrix.column_major else (along, across)
     sizes = Sizes(*rows_columns, diagonal)

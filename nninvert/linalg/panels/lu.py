@@ -112,7 +112,7 @@ def factor(
     work.done = panel_flops(cuts.n, 0, cuts.stop(len(store.pivots) - 1))
     while len(store.pivots) < len(cuts):
         first = len(store.pivots)
-        _advance(matrix, work, first, first + _how_many(cuts, first, most, pace.rate))
+        _advance(matrix, work, first, first + blocks_at_once(cuts, first, most, pace.rate))
 
 
 def _advance(matrix: StoredMatrix, work: _Work, first: int, last: int) -> None:
@@ -125,8 +125,11 @@ def _advance(matrix: StoredMatrix, work: _Work, first: int, last: int) -> None:
     store.keep(first, panel, pivots, zeros)
 
 
-def _how_many(cuts: Cuts, first: int, most: int, rate: float) -> int:
-    """As many blocks as are allowed, and as are done within the journal's time."""
+def blocks_at_once(cuts: Cuts, first: int, most: int, rate: float) -> int:
+    """As many blocks as are allowed, and as are done within the journal's time.
+
+    Later panels take longer, so that none is wider than the first.
+    """
     last = first + 1
     start = cuts.start(first)
     while last - first < most and last < len(cuts):
