@@ -81,6 +81,10 @@ on an idle machine with 1 MiB of second- and 32 MiB of third-level cache, 16 MiB
 as long. From 4 MiB on, OpenBLAS shares the product with one vector among threads, which
 gains nothing and waits up to 30 times as long where others use the processor, too."""
 
+PART_BYTES = 8 * 2**20
+"""Fewest bytes of float64 in a part of a matrix that a thread of its own passes over: it
+takes about 5 ms, starting the thread 0.1 ms."""
+
 
 def relative_target_tolerance(dtype: DTypeLike) -> float:
     """T of the acceptance test for targets stored as `dtype`.

@@ -179,8 +179,10 @@ def _of_matrix(matrix: StoredMatrix, pace: Pace, seed: int) -> Survey:
 
     def take(stripes: Iterator[Stripe]) -> tuple[Float64, Float64]:
         returned, across = np.zeros((_VECTORS, length)), np.zeros(length)
-        for rows, columns, stripe in stripes:
-            place, block = (columns, stripe.T) if matrix.column_major else (rows, stripe)
+        for of_rows, of_columns, stripe in stripes:
+            place, block = of_rows, stripe
+            if matrix.column_major:
+                place, block = of_columns, stripe.T
             reached[:, place] = start @ block.T
             returned += reached[:, place] @ block
             squares = block * block
@@ -194,8 +196,8 @@ def _of_matrix(matrix: StoredMatrix, pace: Pace, seed: int) -> Survey:
     returned = combined([part[0] for part in parts])
     across = combined([part[1] for part in parts])
     pace.count()
-    rows_columns = (across, along) if matrix.column_major else (along, across)
-    sizes = Sizes(*rows_columns, diagonal)
+    rows, columns = (across, along) if matrix.column_major else (along, across)
+    sizes = Sizes(rows, columns, diagonal)
     return Survey(matrix, matrix.shape, start, reached, returned, sizes)
 
 
