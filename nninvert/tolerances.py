@@ -64,9 +64,10 @@ REFINEMENT_STEPS = 12
 """Most Newton corrections after a layerwise solve; each gains the digits that the
 factorisations have, so that more would not help."""
 
-SUM_ROUNDING = EPS64
+SUM_ROUNDING = 2.0 * EPS64
 """Relative to the sum of the sizes of the terms: what the rounding of a long sum amounts
-to. Blocked sums of 500 to 10,000 products err by 0.3 to 2 units of roundoff."""
+to. Blocked sums of 500 to 10,000 products err by 0.3 to 2 units of roundoff, and so does
+the residual that is computed from them."""
 
 SMALL_WEIGHTS = 64 * 2**20
 """A matrix keeps one float64 copy of itself up to this many bytes."""

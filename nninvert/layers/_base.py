@@ -269,13 +269,15 @@ class LinearLayer(Layer):
             reason=reason if lost else "",
         )
 
-    def rounding(self, x: Float64) -> Float64:
-        """Bound the rounding of the plain forward pass at x, (batch, n) to (batch, m).
+    def product_and_rounding(self, x: Float64) -> tuple[Float64, Float64]:
+        """A x, and a bound of its rounding in the plain forward pass, for rows x.
 
         ``n eps (|A| |x| + |b|)``, twice the bound of sums of n products (Higham, Accuracy
         and Stability, 2nd ed., section 3.1), so that computing a residual is covered too.
         """
-        return accumulate_rounding((self,), x)
+        linear_map, bias = self.linear_part
+        product, size = linear_map.apply_with_magnitude(x)
+        return product, _sum_rounding(linear_map, bias, size)
 
     def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
         """Solve A x = y - b with the map's factorisation."""
@@ -284,23 +286,32 @@ class LinearLayer(Layer):
         flat = y.reshape(y.shape[0], -1)
         target = flat if bias is None else flat - bias
         x = factor.solve(target)
-        rounding = self.rounding(x) + tolerances.EPS64 * np.abs(flat)
-        found = _linear_preimage(linear_map, factor, target, x, _flat(radius) + rounding)
+        product, rounding = self.product_and_rounding(x)
+        radius = _flat(radius) + rounding + tolerances.EPS64 * np.abs(flat)
+        found = _linear_preimage(factor, target, product, x, radius)
         shape = (y.shape[0], *self.input_shape)
         return _reshaped(found, shape)
 
 
-def accumulate_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
-    """Bound the rounding of linear layers one after another; see `LinearLayer.rounding`."""
+def accumulated_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
+    """Bound the rounding of linear layers one after another.
+
+    See `LinearLayer.product_and_rounding` for a single one.
+    """
     size, error = np.abs(x), np.zeros(0)
     for part in parts:
         linear_map, bias = part.linear_part
         size = linear_map.magnitude(size)
+        own = _sum_rounding(linear_map, bias, size)
         if bias is not None:
             size = size + np.abs(bias)
-        own = linear_map.shape[1] * tolerances.EPS64 * size
         error = own if part is parts[0] else linear_map.magnitude(error) + own
     return error
+
+
+def _sum_rounding(linear_map: LinearMap, bias: Float64 | None, size: Float64) -> Float64:
+    terms = size if bias is None else size + np.abs(bias)
+    return linear_map.shape[1] * tolerances.EPS64 * terms
 
 
 def capped(radius: Float64) -> Float64:
@@ -318,14 +329,14 @@ def _reshaped(found: Preimage, shape: Shape) -> Preimage:
 
 
 def _linear_preimage(
-    linear_map: LinearMap,
     factor: Factorisation,
     target: Float64,
+    product: Float64,
     x: Float64,
     radius: Float64,
 ) -> Preimage:
     """Judge a least-squares solution: error radius, distance of y from the range."""
-    residual = np.abs(target - linear_map.apply(x))
+    residual = np.abs(target - product)
     reachable = Preimage.of_inside(x, radius, factor.nullity)
     if factor.onto:
         slack = radius + residual

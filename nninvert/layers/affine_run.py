@@ -11,7 +11,7 @@ from nninvert.layers._base import (
     LinearLayer,
     Shape,
     Weights,
-    accumulate_rounding,
+    accumulated_rounding,
 )
 from nninvert.linalg.map import LinearMap, compose
 
@@ -51,9 +51,9 @@ class AffineRun(LinearLayer):
             x = part.forward(x)
         return x
 
-    def rounding(self, x: Float64) -> Float64:
-        """That of all parts: what cancels between them has been rounded before."""
-        return accumulate_rounding(self.parts, x)
+    def product_and_rounding(self, x: Float64) -> tuple[Float64, Float64]:
+        """Rounding of all parts: what cancels between them has been rounded before."""
+        return self.linear_part[0].apply(x), accumulated_rounding(self.parts, x)
 
     def config(self) -> dict[str, Any]:
         """A run is never written: its parts are."""

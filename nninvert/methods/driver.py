@@ -246,8 +246,8 @@ class _Judgement:
 def _judge(problem: Problem, x: NDArray[np.floating]) -> _Judgement:
     exact = x.astype(np.float64)
     allowed = _in_type(problem.bounds, x.dtype).contain(exact)
+    fitted, terms = problem.evaluated(exact)
     with np.errstate(over="ignore", invalid="ignore"):
-        fitted, terms = problem.network.forward_with_terms(exact)
         tol = problem.tolerance(terms)
         error = np.abs(fitted - problem.targets.values)
         error = np.where(problem.targets.wanted, error, 0.0)

@@ -85,7 +85,8 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
 
     The step is iterative refinement of the whole network: the residual is that of f
     itself, so that errors of the layers' solves are not passed on (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2nd ed., section 25.2). A row keeps the x with the
+    Stability of Numerical Algorithms, 2nd ed., section 25.2). Rough solves do: a step gains
+    the digits that they have. A row keeps the x with the
     smallest residual and is left alone once a step does not halve it, or where f(x) meets
     y as closely as a float64 forward pass can tell.
 
@@ -109,7 +110,7 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
         context.emit(Progress("refining", step, tolerances.REFINEMENT_STEPS))
         near = problem.network.linearize(best[chosen])
         residual = np.where(pursued[chosen], values[chosen] - near.y, 0.0)
-        moved = best[chosen] + near.solve(residual, context)
+        moved = best[chosen] + near.solve_roughly(residual, context)
         moved_error = _misfit(problem.take(chosen), moved)
         better = moved_error < error[chosen]
         halved = moved_error <= 0.5 * error[chosen]
@@ -122,8 +123,7 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
 
 def _first_misfit(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     """`_misfit`, and which rows differ from y by no more than their sums are rounded."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        fitted, terms = problem.network.forward_with_terms(x)
+    fitted, terms = problem.evaluated(x)
     wanted = problem.targets.wanted
     difference = np.where(wanted, fitted - problem.targets.values, 0.0)
     rounding = tolerances.SUM_ROUNDING * np.where(wanted, terms, 0.0)

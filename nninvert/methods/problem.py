@@ -150,6 +150,9 @@ class Problem:
     near_is_given: bool
     context: Context = field(default_factory=Context)
     unreachable: Mask | None = None
+    _last: list[tuple[Float64, Float64, Float64]] = field(
+        init=False, repr=False, compare=False, default_factory=list
+    )
 
     def __post_init__(self) -> None:
         rows, n_out = self.targets.values.shape
@@ -180,6 +183,19 @@ class Problem:
             near=self.near[chosen],
             unreachable=None if self.unreachable is None else self.unreachable[chosen],
         )
+
+    def evaluated(self, x: Float64) -> tuple[Float64, Float64]:
+        """f(x) by the plain forward pass, and the terms; see `forward_with_terms`.
+
+        The last x is remembered: what a method looked at last is judged next, and a pass
+        over large weights is dear.
+        """
+        if not self._last or not np.array_equal(self._last[0][0], x):
+            with np.errstate(over="ignore", invalid="ignore"):
+                fitted, terms = self.network.forward_with_terms(x)
+            self._last[:] = [(x.copy(), fitted, terms)]
+        _, fitted, terms = self._last[0]
+        return fitted, terms
 
     def tolerance(self, terms: Float64) -> Float64:
         """tol_i of each output, shape (rows, n_out); `terms` as in `Precision`."""

@@ -223,7 +223,7 @@ def linear_part_is_the_layer(layer: Layer, x: Float64) -> None:
         np.testing.assert_allclose(
             _flat(layer.forward(x)), expected, rtol=1e-12, atol=1e-13
         )
-        rounding = layer.rounding(_flat(x))
+        rounding = layer.product_and_rounding(_flat(x))[1]
         assert (rounding >= tolerances.EPS64 * np.abs(expected) * 0.5).all()
 
 

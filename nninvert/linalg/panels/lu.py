@@ -14,6 +14,7 @@ segmentation fault from n = 40,000 on, and none could be interrupted.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ from nninvert.errors import DataError, Interrupted, OutOfTime
 from nninvert.linalg.panels.kernels import Block, Kernels, Pivots
 from nninvert.linalg.panels.store import Cuts, PanelStore
 from nninvert.linalg.stored import StoredMatrix
+from nninvert.linalg.threads import worker_count
 
 CALL_SECONDS = 1.0
 """One call of BLAS is cut to take about this long: Ctrl-C and progress wait for it."""
@@ -143,20 +145,31 @@ def _load(matrix: StoredMatrix, panel: Block, start: int, context: Context) -> N
     """Copy columns into a panel, in pieces that keep the process responsive."""
     rows, columns = panel.shape
     step = max(1, _LOAD_BYTES // (rows * panel.itemsize))
-    small, large = np.finfo(panel.dtype).tiny ** 0.75, np.finfo(panel.dtype).max ** 0.75
-    for done in range(0, columns, step):
-        _require_time(context)
+
+    def take(done: int) -> None:
+        if context.should_stop():
+            return
         piece = panel[:, done : min(done + step, columns)]
-        wanted = slice(start + done, start + done + piece.shape[1])
-        with np.errstate(over="ignore", under="ignore"):
-            matrix.read(slice(None), wanted, out=piece)
-        peaks = np.maximum(piece.max(axis=0), -piece.min(axis=0))
-        if not np.isfinite(peaks).all():
-            _refuse_non_finite(matrix)
-        if peaks.max() > large:
-            raise RangeExceeded(f"entries up to {peaks.max():.1e}")
-        if peaks.min() < small:
-            _refuse_tiny(matrix, wanted, peaks < small)
+        _read(matrix, piece, slice(start + done, start + done + piece.shape[1]))
+
+    with ThreadPoolExecutor(worker_count()) as readers:
+        for _ in readers.map(take, range(0, columns, step)):
+            pass
+    _require_time(context)
+
+
+def _read(matrix: StoredMatrix, piece: Block, wanted: slice) -> None:
+    """Copy some columns and look at their sizes."""
+    small, large = np.finfo(piece.dtype).tiny ** 0.75, np.finfo(piece.dtype).max ** 0.75
+    with np.errstate(over="ignore", under="ignore"):
+        matrix.read(slice(None), wanted, out=piece)
+    peaks = np.maximum(piece.max(axis=0), -piece.min(axis=0))
+    if not np.isfinite(peaks).all():
+        _refuse_non_finite(matrix)
+    if peaks.max() > large:
+        raise RangeExceeded(f"entries up to {peaks.max():.1e}")
+    if peaks.min() < small:
+        _refuse_tiny(matrix, wanted, peaks < small)
 
 
 def _refuse_tiny(matrix: StoredMatrix, columns: slice, tiny: NDArray[np.bool_]) -> None:
