@@ -25,11 +25,20 @@ README = ROOT / "README.md"
 _BLOCK = re.compile(r"```(python|console)\n(.*?)```\n", re.DOTALL)
 _MARKED = re.compile(r"<!-- (table|output): ([^>]+) -->\n.*?<!-- end -->", re.DOTALL)
 _ROUNDING = re.compile(r"\d(\.\d+)?e-1[3-9]")
+_CLOCK = re.compile(r" +\d[\d.,]* (min \d+ s|h \d+ min|ms|s|min|h)\b")
+_BYTES = re.compile(r" +\d[\d.,]* [GT]B\b")
+_COLUMNS = re.compile(r"  +")
 
 
 def comparable(text: str) -> str:
-    """Text in which figures at rounding level, which differ by machine, are all alike."""
-    return _ROUNDING.sub("~0", text)
+    """Text in which what differs by machine is alike.
+
+    That is rounding, times, and memory, which plans make depend on the machine's speed,
+    and the widths of the columns that hold them.
+    """
+    for pattern in (_ROUNDING, _CLOCK, _BYTES):
+        text = pattern.sub(" ~", text)
+    return _COLUMNS.sub("  ", text)
 
 
 def sandbox(folder: Path) -> dict[str, str]:

@@ -78,7 +78,7 @@ def checking(n: int, times: int) -> Callable[[str], None]:
             folder,
             times,
         )
-        estimate = json.loads(mine.outputs[0])["layers"][0]["cond"]["value"]
+        estimate = json.loads(mine.outputs[0])["layers"][0]["condition"]["value"]
         true = float(theirs.outputs[0])
         line(f"check {n:,}", mine, theirs, f"estimate / true = {estimate / true:.3f}")
 
