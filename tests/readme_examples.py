@@ -27,16 +27,18 @@ _MARKED = re.compile(r"<!-- (table|output): ([^>]+) -->\n.*?<!-- end -->", re.DO
 _ROUNDING = re.compile(r"\d(\.\d+)?e-1[3-9]")
 _CLOCK = re.compile(r" +\d[\d.,]* (min \d+ s|h \d+ min|ms|s|min|h)\b")
 _BYTES = re.compile(r" +\d[\d.,]* [GT]B\b")
+_ESTIMATE = re.compile(r"\b\d\.\d(?=e[4-9]\b)")
 _COLUMNS = re.compile(r"  +")
 
 
 def comparable(text: str) -> str:
     """Text in which what differs by machine is alike.
 
-    That is rounding, times, and memory, which plans make depend on the machine's speed,
-    and the widths of the columns that hold them.
+    That is rounding, times, estimates of large condition numbers, which differ by a
+    percent, and memory, which plans make depend on the machine's speed, with the widths of
+    the columns that hold them.
     """
-    for pattern in (_ROUNDING, _CLOCK, _BYTES):
+    for pattern in (_ROUNDING, _CLOCK, _BYTES, _ESTIMATE):
         text = pattern.sub(" ~", text)
     return _COLUMNS.sub("  ", text)
 
