@@ -120,7 +120,8 @@ def test_a_deflated_inverse_is_a_rough_pseudoinverse(rng):
     ):
         assert np.linalg.norm(made - truth) <= 1e-4 * np.linalg.norm(truth)
         made, truth = (rows - rows @ apart.T @ apart for rows in (made, truth))
-        assert np.linalg.norm(made - truth) <= 1e-5 * np.linalg.norm(truth)
+        # Order, condition and unit roundoff: what LU in float32 leaves.
+        assert np.linalg.norm(made - truth) <= N * 10.0 * 6e-8 * np.linalg.norm(truth)
     x = rng.standard_normal((4, N))
     assert inverse.reachable(x @ matrix.T) == pytest.approx(x @ matrix.T, abs=1e-12)
     assert inverse.reachable_transposed(x @ matrix) == pytest.approx(x @ matrix, abs=1e-12)

@@ -105,10 +105,13 @@ def test_pseudo_inverses_give_the_smallest_input(rng):
     assert (attempt.preimage.free_dimensions == 3).all()
 
 
-def test_pull_back_reports_progress(rng):
+def test_refinement_reports_progress(rng):
     events = []
     net = random_net(rng, n=4, depth=3)
     x = rng.standard_normal((2, 4))
-    pull_back(ask(net, net.forward(x), context=Context(listener=events.append)))
+    asked = ask(net, net.forward(x), context=Context(listener=events.append))
+    found, stopped = refine(asked, x + 1e-4)
+    np.testing.assert_allclose(found, x, rtol=1e-9)
+    assert not stopped.any()
     assert events
     assert all(event.stage == "refining" for event in events)
