@@ -85,11 +85,14 @@ def _grid(n: int) -> scipy.sparse.sparray:
 
 
 def _dominant(n: int) -> scipy.sparse.sparray:
+    """Random values on the pattern of the grid: a random pattern fills up completely."""
     rng = np.random.default_rng(5)
-    rows = np.repeat(np.arange(n), 5)
-    values = rng.standard_normal(rows.size)
-    off = scipy.sparse.coo_array((values, (rows, rng.integers(0, n, rows.size))), (n, n))
-    return off.tocsr() + scipy.sparse.diags_array(abs(off.tocsr()).sum(axis=1) * 1.5 + 0.1)
+    off = _grid(n).tocoo()
+    off.setdiag(0.0)
+    off = off.tocsr()
+    off.eliminate_zeros()
+    off.data = rng.standard_normal(off.nnz)
+    return off + scipy.sparse.diags_array(abs(off).sum(axis=1) * 1.5 + 0.1)
 
 
 _SPARSE = {"banded": _banded, "grid": _grid, "dominant": _dominant}

@@ -4,7 +4,6 @@
 
     python plain.py solve MODEL.h5 Y.npy X.npy
     python plain.py cond MODEL.h5
-    python plain.py spsolve MODEL.npz Y.npy X.npy
 """
 
 import sys
@@ -34,15 +33,5 @@ def cond(model: str) -> None:
     print(np.linalg.cond(kernel(model)[0]))
 
 
-def spsolve(model: str, targets: str, output: str) -> None:
-    """The same for a sparse layer."""
-    import scipy.sparse
-    import scipy.sparse.linalg
-
-    matrix = scipy.sparse.load_npz(model).tocsc()
-    y = np.load(targets)
-    np.save(output, scipy.sparse.linalg.spsolve(matrix, np.arctanh(y[0]))[None])
-
-
 if __name__ == "__main__":
-    {"solve": solve, "cond": cond, "spsolve": spsolve}[sys.argv[1]](*sys.argv[2:])
+    {"solve": solve, "cond": cond}[sys.argv[1]](*sys.argv[2:])

@@ -24,7 +24,7 @@ import large_models
 from processes import Median, machine_facts, nninvert, run, side_by_side
 
 HERE = Path(__file__).resolve().parent
-PLAIN, PANELS = str(HERE / "plain.py"), str(HERE / "panels.py")
+PLAIN, INSIDE = str(HERE / "plain.py"), str(HERE / "inside.py")
 
 
 def line(name: str, mine: Median, theirs: Median, more: str = "") -> None:
@@ -87,9 +87,7 @@ def checking(n: int, times: int) -> Callable[[str], None]:
 
 def panels(folder: str) -> None:
     """One sgetrf call beside panels, n = 16,000, in memory, inside one process."""
-    for _ in range(1):
-        found = run([sys.executable, PANELS, "rate", "16000", "5"], folder)
-        print(found.output, end="", flush=True)
+    print(run([sys.executable, INSIDE, "rate", "16000", "5"], folder).output, end="")
 
 
 def out_of_core(folder: str) -> None:
@@ -103,7 +101,7 @@ def out_of_core(folder: str) -> None:
         folder,
         3,
     )
-    bare = run([sys.executable, PANELS, "imports"], folder)
+    bare = run([sys.executable, INSIDE, "imports"], folder)
     room = (mine.peak - bare.peak) / 2**20
     line("out of core 20,000, 512 MiB", mine, theirs, f"peak - imports = {room:.0f} MiB")
 
@@ -122,20 +120,12 @@ def beyond(folder: str) -> None:
 
 
 def sparse(kind: str) -> Callable[[str], None]:
-    """N = 100,000 sparse beside ``scipy.sparse.linalg.spsolve``."""
+    """N = 100,000 sparse beside ``scipy.sparse.linalg.spsolve``, inside one process."""
 
     def case(folder: str) -> None:
-        model, y, x = large_models.sparse(folder, kind, 100_000)
-        mine, theirs = side_by_side(
-            [
-                nninvert("invert", model, y, "-o", "mine.npy", "--activations", "tanh"),
-                [sys.executable, PLAIN, "spsolve", model, y, "plain.npy"],
-            ],
-            folder,
-            5,
-        )
-        errors = error(folder, "mine.npy", x), error(folder, "plain.npy", x)
-        line(f"sparse 100,000, {kind}", mine, theirs, f"error of x {errors[0]:.1e}")
+        model, y, _ = large_models.sparse(folder, kind, 100_000)
+        command = [sys.executable, INSIDE, "sparse", model, y, "5"]
+        print(run(command, folder).output, end="")
 
     return case
 
