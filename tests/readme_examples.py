@@ -27,7 +27,7 @@ _MARKED = re.compile(r"<!-- (table|output): ([^>]+) -->\n.*?<!-- end -->", re.DO
 _ROUNDING = re.compile(r"\d(\.\d+)?e-1[3-9]")
 _CLOCK = re.compile(r" +\d[\d.,]* (min \d+ s|h \d+ min|ms|s|min|h)\b")
 _BYTES = re.compile(r" +\d[\d.,]* [GT]B\b")
-_ESTIMATE = re.compile(r"\b\d\.\d(?=e[4-9]\b)")
+_ESTIMATE = re.compile(r"\b\d(\.\d)?(?=e[4-9]\b)")
 _COLUMNS = re.compile(r"  +")
 
 
