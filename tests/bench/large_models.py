@@ -18,7 +18,7 @@ def dense(folder: str, n: int, rows: int) -> tuple[str, str, str]:
     path = Path(folder, model)
     if not path.exists():
         write_dense(path, n)
-    return model, *_targets(folder, model, n, rows, lambda x: _product(path, x))
+    return model, *_targets(folder, model, n, rows, lambda x: product(path, x))
 
 
 def well_conditioned(folder: str, kind: str, n: int) -> tuple[str, str, str]:
@@ -33,7 +33,7 @@ def well_conditioned(folder: str, kind: str, n: int) -> tuple[str, str, str]:
             for start in range(0, n, BLOCK):
                 rows = np.arange(start, min(start + BLOCK, n))
                 kernel[rows[0] : rows[-1] + 1] = _ROWS[kind](rows, n)
-    return model, *_targets(folder, model, n, 1, lambda x: _product(path, x))
+    return model, *_targets(folder, model, n, 1, lambda x: product(path, x))
 
 
 def _cosines(rows: np.ndarray, n: int) -> np.ndarray:
@@ -98,7 +98,7 @@ def _dominant(n: int) -> scipy.sparse.sparray:
 _SPARSE = {"banded": _banded, "grid": _grid, "dominant": _dominant}
 
 
-def _product(path: Path, x: np.ndarray) -> np.ndarray:
+def product(path: Path, x: np.ndarray) -> np.ndarray:
     """tanh(x K + b) in float64, block by block."""
     with h5py.File(path) as file:
         kernel, y = file["dense/kernel"], file["dense/bias"][()].astype(np.float64)

@@ -16,11 +16,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took: seconds of wall time, and its peak resident memory."""
+    """What one process took, wall time and peak resident memory, and what it said."""
 
     seconds: float
     peak: int
     output: str
+    errors: str
 
 
 def run(command: Sequence[str], folder: str) -> Run:
@@ -35,10 +36,10 @@ def run(command: Sequence[str], folder: str) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started
         errors.seek(0)
+        said = errors.read()
         if process.returncode:
-            told = f"{' '.join(command)}: exit {process.returncode}\n{errors.read()}"
-            raise RuntimeError(told)
-    return Run(seconds, usage.ru_maxrss * 1024, output)
+            raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{said}")
+    return Run(seconds, usage.ru_maxrss * 1024, output, said)
 
 
 @dataclass(frozen=True)
