@@ -1,9 +1,10 @@
 """How a target is inverted: problems, methods, their choice, and the one driver."""
 
 from nninvert.methods._base import Attempt, Method
+from nninvert.methods.domain import Domain
 from nninvert.methods.layerwise import Exact, PseudoInverse
 from nninvert.methods.lsq import LeastSquares
-from nninvert.methods.problem import Bounds, Problem, Targets
+from nninvert.methods.problem import Problem, Targets
 
 METHODS: dict[str, type[Method]] = {
     method.name: method for method in (Exact, PseudoInverse, LeastSquares)
@@ -12,7 +13,7 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "METHODS",
     "Attempt",
-    "Bounds",
+    "Domain",
     "Exact",
     "LeastSquares",
     "Method",

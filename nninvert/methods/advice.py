@@ -28,7 +28,7 @@ def measured_advice(problem: Problem, result: InversionResult) -> tuple[str, ...
     being met, yet the nearest outputs come within 30 % of them. How much the model knows,
     the targets alone cannot tell: the nearest outputs fit the noise, too.
     """
-    if problem.within is not None or not problem.bounds.are_open:
+    if problem.within is not None or not problem.domain.is_open:
         return ()
     error = np.abs(result.fitted - problem.targets.values)
     error = np.where(problem.targets.wanted, error, 0.0)

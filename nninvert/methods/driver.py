@@ -21,7 +21,8 @@ from nninvert.context import Notice
 from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.advice import measured_advice
-from nninvert.methods.problem import Bounds, Problem
+from nninvert.methods.domain import Domain
+from nninvert.methods.problem import Problem
 from nninvert.methods.proofs import proofs
 from nninvert.methods.selection import select_method
 from nninvert.outcome import Proof, RowStatus, Uniqueness
@@ -204,13 +205,13 @@ def _cast(
     """Round x to the type that is written without leaving the bounds by that."""
     with np.errstate(over="ignore", invalid="ignore"):
         written = x.astype(dtype)
-    inside = problem.bounds.contain(x)[:, None]
-    allowed = _in_type(problem.bounds, dtype)
+    inside = problem.domain.contain(x)[:, None]
+    allowed = _in_type(problem.domain, dtype)
     clipped = np.clip(written, allowed.lower, allowed.upper).astype(dtype)
     return np.where(inside, clipped, written)
 
 
-def _in_type(bounds: Bounds, dtype: np.dtype[np.floating]) -> Bounds:
+def _in_type(bounds: Domain, dtype: np.dtype[np.floating]) -> Domain:
     """The bounds, narrowed to numbers of the type.
 
     An input that is fixed at a number which the type does not hold is fixed at the
@@ -222,7 +223,7 @@ def _in_type(bounds: Bounds, dtype: np.dtype[np.floating]) -> Bounds:
     inner_low = np.where(low < bounds.lower, np.nextafter(low, infinity), low)
     inner_high = np.where(high > bounds.upper, np.nextafter(high, -infinity), high)
     empty = inner_low > inner_high
-    return Bounds(
+    return Domain.box(
         np.where(empty, low, inner_low).astype(np.float64),
         np.where(empty, low, inner_high).astype(np.float64),
     )
@@ -245,7 +246,7 @@ class _Judgement:
 
 def _judge(problem: Problem, x: NDArray[np.floating]) -> _Judgement:
     exact = x.astype(np.float64)
-    allowed = _in_type(problem.bounds, x.dtype).contain(exact)
+    allowed = _in_type(problem.domain, x.dtype).contain(exact)
     fitted, terms = problem.evaluated(exact)
     with np.errstate(over="ignore", invalid="ignore"):
         tol = problem.tolerance(terms)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nninvert.context import Context
 from nninvert.layers import Graph, LinearLayer, LogSoftmax, Softmax
-from nninvert.methods.problem import Bounds
+from nninvert.methods.domain import Domain
 from nninvert.network import Network
 from nninvert.rootfind.least_squares import least_squares
 
@@ -26,7 +26,7 @@ def inner_start(
     target: Float64,
     half_step: Float64,
     begin: Float64,
-    bounds: Bounds,
+    bounds: Domain,
     context: Context,
 ) -> Float64 | None:
     """Search an x whose values before the last activation are those of the target.
@@ -38,7 +38,7 @@ def inner_start(
         One row, and how far each value may be off.
     begin : float64 array, shape (n_in,)
         Where to begin.
-    bounds : Bounds
+    bounds : Domain
     context : Context
 
     Returns

@@ -81,7 +81,7 @@ class LeastSquares(Method):
         network's first scaler if it has one.
         """
         context, rows = problem.context, problem.rows
-        x = problem.bounds.clip(problem.near if start is None else _filled(start, problem))
+        x = problem.domain.clip(problem.near if start is None else _filled(start, problem))
         stopped = np.zeros(rows, dtype=np.bool_)
         reason = [""] * rows
         scale = _input_scale(problem.network)
@@ -139,7 +139,7 @@ class _RowSearch:
         self.wanted = problem.targets.wanted[row]
         self.target = problem.targets.values[row, self.wanted]
         self.part = problem.take(np.array([row]))
-        bounds = problem.bounds
+        bounds = problem.domain
         self.region = Region(problem.near[row], bounds.lower, bounds.upper, scale)
         self.smooth = SmoothMap(self.value, self.jacobian, self.curvature)
 
@@ -197,7 +197,7 @@ class _RowSearch:
             part.targets.values[0],
             part.targets.precision.half_step[0],
             near,
-            part.bounds,
+            part.domain,
             part.context,
         )
         return [] if found is None else [found]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError
+from nninvert.methods.domain import Domain
 from nninvert.network import Network
 from nninvert.tolerances import Precision
 
@@ -90,38 +91,6 @@ def _require_usable(values: Float64, wanted: Mask, nan_is_free: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """Which inputs are allowed.
-
-    Attributes
-    ----------
-    lower, upper : float64 arrays, shape (n_in,)
-        -inf and inf where open; equal where an input is fixed.
-    """
-
-    lower: Float64
-    upper: Float64
-
-    @classmethod
-    def unlimited(cls, n_in: int) -> Bounds:
-        """No bounds at all."""
-        return cls(np.full(n_in, -np.inf), np.full(n_in, np.inf))
-
-    @property
-    def are_open(self) -> bool:
-        """Whether nothing is bounded."""
-        return bool(np.isinf(self.lower).all() and np.isinf(self.upper).all())
-
-    def contain(self, x: Float64) -> Mask:
-        """Which rows lie inside, to the last bit."""
-        return np.asarray(((x >= self.lower) & (x <= self.upper)).all(axis=1))
-
-    def clip(self, x: Float64) -> Float64:
-        """The nearest allowed inputs."""
-        return np.clip(x, self.lower, self.upper)
-
-
-@dataclass(frozen=True)
 class Problem:
     """Find x with f(x) = y, or within a tolerance of it, for each row.
 
@@ -129,7 +98,7 @@ class Problem:
     ----------
     network : Network
     targets : Targets
-    bounds : Bounds
+    domain : Domain
     within : float64 array, shape (rows, n_out), or None
         Absolute tolerance of each output; None: the default one of `Precision`.
     near : float64 array, shape (rows, n_in)
@@ -144,7 +113,7 @@ class Problem:
 
     network: Network
     targets: Targets
-    bounds: Bounds
+    domain: Domain
     within: Float64 | None
     near: Float64
     near_is_given: bool

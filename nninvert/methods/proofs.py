@@ -32,7 +32,7 @@ def proofs(problem: Problem, tolerance: Float64) -> tuple[Proof, ...]:
     reach = reachability.pull_back_boxes(
         problem.network, problem.targets.values, radius, problem.context
     )
-    missed = reachability.outside_bounds(reach, problem.bounds.lower, problem.bounds.upper)
+    missed = reachability.outside_bounds(reach, problem.domain.lower, problem.domain.upper)
     missed &= ~reach.proved
     if not missed.any():
         return reach.proof

@@ -11,7 +11,8 @@ from nninvert.analysis.outputs import output_sizes
 from nninvert.analysis.starting_point import default_near
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.methods.problem import Bounds, Problem, Targets
+from nninvert.methods.domain import Domain
+from nninvert.methods.problem import Problem, Targets
 from nninvert.network import Network
 from nninvert.tolerances import Precision
 
@@ -128,13 +129,13 @@ def ask(
         steps = decimals.reshape(stored.shape)
         precision = Precision.of_decimals(targets.values, np.nan_to_num(steps))
         targets = Targets(targets.values, precision, targets.wanted)
-    bounds = make_bounds(network.n_in, lower, upper, fix)
+    domain = make_bounds(network.n_in, lower, upper, fix)
     return Problem(
         network=network,
         targets=targets,
-        bounds=bounds,
+        domain=domain,
         within=_tolerances(network, targets, within),
-        near=_near_rows(network, bounds, near, targets.rows),
+        near=_near_rows(network, domain, near, targets.rows),
         near_is_given=near is not None,
         context=context or Context(),
     )
@@ -145,7 +146,7 @@ def make_bounds(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     fix: Mapping[int, float] | None = None,
-) -> Bounds:
+) -> Domain:
     """Join bounds and fixed inputs.
 
     Raises
@@ -153,7 +154,7 @@ def make_bounds(
     UsageError
         If a lower bound exceeds its upper one, or a fixed value lies outside.
     """
-    nothing = Bounds.unlimited(n_in)
+    nothing = Domain.unlimited(n_in)
     low = nothing.lower if lower is None else _per_input(lower, n_in, "--lower")
     high = nothing.upper if upper is None else _per_input(upper, n_in, "--upper")
     for option, hopeless in (("--lower", low == np.inf), ("--upper", high == -np.inf)):
@@ -182,7 +183,7 @@ def make_bounds(
                 expected=f"a value within its bounds [{low[i]:g}, {high[i]:g}]",
             )
         low[i] = high[i] = value
-    return Bounds(low, high)
+    return Domain.box(low, high)
 
 
 def _per_input(values: ArrayLike, n_in: int, option: str) -> Float64:
@@ -197,11 +198,11 @@ def _per_input(values: ArrayLike, n_in: int, option: str) -> Float64:
 
 
 def _near_rows(
-    network: Network, bounds: Bounds, near: ArrayLike | None, rows: int
+    network: Network, domain: Domain, near: ArrayLike | None, rows: int
 ) -> Float64:
     n_in = network.n_in
     if near is None:
-        return np.tile(bounds.clip(default_near(network)), (rows, 1))
+        return np.tile(domain.clip(default_near(network)), (rows, 1))
     array = np.asarray(near, dtype=np.float64)
     if array.size == n_in:
         array = np.tile(array.reshape(1, n_in), (rows, 1))

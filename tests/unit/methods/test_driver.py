@@ -100,7 +100,7 @@ def test_rounding_to_the_written_type_stays_inside_the_bounds(double, fake):
     problem = ask(double, np.array([[0.2, 0.6]]), within=1e-6, **bounds)
     result = invert(problem, method=fake(x), dtype=np.float32)
     assert result.status == (SOLVED,)
-    assert problem.bounds.contain(result.x.astype(np.float64)).all()
+    assert problem.domain.contain(result.x.astype(np.float64)).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

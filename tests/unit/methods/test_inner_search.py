@@ -6,8 +6,8 @@ from problems import conditioned, network
 
 from nninvert.context import Context
 from nninvert.layers import LogSoftmax, Softmax
+from nninvert.methods.domain import Domain
 from nninvert.methods.inner_search import inner_start
-from nninvert.methods.problem import Bounds
 
 
 def start(net, y, *, half_step=1e-12, bounds=None, context=None):
@@ -17,7 +17,7 @@ def start(net, y, *, half_step=1e-12, bounds=None, context=None):
         y,
         np.full(y.shape, half_step),
         np.zeros(net.n_in),
-        bounds or Bounds.unlimited(net.n_in),
+        bounds or Domain.unlimited(net.n_in),
         context or Context(),
     )
 
@@ -64,7 +64,7 @@ def test_none_where_the_target_lies_outside():
 
 def test_bounds_are_kept():
     net = network(np.eye(2), "tanh")
-    bounds = Bounds(np.full(2, -1.0), np.full(2, 1.0))
+    bounds = Domain.box(np.full(2, -1.0), np.full(2, 1.0))
     found = start(net, np.tanh([3.0, 0.5]), bounds=bounds)
     assert bounds.contain(found[None]).all()
     np.testing.assert_allclose(found, [1.0, 0.5], atol=1e-6)
@@ -85,6 +85,6 @@ def test_none_where_nothing_is_finite():
     with np.errstate(all="ignore"):
         assert start(net, [0.5]) is not None
         found = inner_start(
-            net, np.array([0.5]), np.array([1e-12]), only, Bounds(only, only), Context()
+            net, np.array([0.5]), np.array([1e-12]), only, Domain.box(only, only), Context()
         )
     assert found is None

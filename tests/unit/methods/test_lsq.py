@@ -7,7 +7,7 @@ import pytest
 
 from nninvert.context import Context, Progress
 from nninvert.layers import Normalization
-from nninvert.methods import Bounds, LeastSquares, Problem, Targets
+from nninvert.methods import Domain, LeastSquares, Problem, Targets
 from nninvert.methods.lsq import MOST_INPUTS
 from tests.problems import dense, network, random_net
 
@@ -30,8 +30,8 @@ def asked(
     y = np.atleast_2d(np.asarray(y, dtype=np.float64))
     if wanted is not None:
         y = np.where(wanted, y, np.nan)
-    open_ends = Bounds.unlimited(net.n_in)
-    bounds = Bounds(
+    open_ends = Domain.unlimited(net.n_in)
+    bounds = Domain.box(
         open_ends.lower if lower is None else np.asarray(lower, dtype=np.float64),
         open_ends.upper if upper is None else np.asarray(upper, dtype=np.float64),
     )
@@ -93,7 +93,7 @@ def test_bounds_hold_to_the_last_bit(rng):
     x0 = np.clip(rng.uniform(-0.5, 0.5, (4, 6)), lower, upper)
     problem = asked(net, net.forward(x0), lower=lower, upper=upper)
     attempt = LeastSquares().attempt(problem, None)
-    assert problem.bounds.contain(attempt.x).all()
+    assert problem.domain.contain(attempt.x).all()
     assert (attempt.x[:, 2] == 0.1).all()
     np.testing.assert_allclose(net.forward(attempt.x), net.forward(x0), atol=1e-12)
 

@@ -5,7 +5,8 @@ import pytest
 from problems import network
 
 from nninvert.errors import DataError, ShapeError
-from nninvert.methods.problem import Bounds, Problem, Targets
+from nninvert.methods.domain import Domain
+from nninvert.methods.problem import Problem, Targets
 
 
 def test_targets_keep_the_precision_of_their_type():
@@ -43,14 +44,14 @@ def test_integers_are_targets():
 
 
 def test_bounds_contain_to_the_last_bit():
-    bounds = Bounds(np.zeros(2), np.ones(2))
+    bounds = Domain.box(np.zeros(2), np.ones(2))
     above = np.nextafter(1.0, 2.0)
     x = np.array([[0.0, 1.0], [0.5, above], [-5e-324, 0.5], [np.nan, 0.5]])
     np.testing.assert_array_equal(bounds.contain(x), [True, False, False, False])
     np.testing.assert_array_equal(bounds.clip(x[:3]), [[0, 1], [0.5, 1.0], [0, 0.5]])
-    assert not bounds.are_open
-    assert Bounds.unlimited(3).are_open
-    assert Bounds.unlimited(3).contain(np.full((1, 3), 1e300))[0]
+    assert not bounds.is_open
+    assert Domain.unlimited(3).is_open
+    assert Domain.unlimited(3).contain(np.full((1, 3), 1e300))[0]
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def problem():
     targets = Targets.of_array(np.arange(6.0).reshape(3, 2))
     near = np.arange(9.0).reshape(3, 3)
     within = np.arange(1.0, 7.0).reshape(3, 2)
-    return Problem(net, targets, Bounds.unlimited(3), within, near, True)
+    return Problem(net, targets, Domain.unlimited(3), within, near, True)
 
 
 def test_some_rows_of_a_problem(problem):
@@ -79,6 +80,6 @@ def test_within_is_the_tolerance_if_given(problem):
 def test_widths_must_fit(problem):
     net, near = problem.network, problem.near
     with pytest.raises(ShapeError, match="got 3 numbers in a row, expected 2"):
-        Problem(net, Targets.of_array(np.ones((3, 3))), problem.bounds, None, near, False)
+        Problem(net, Targets.of_array(np.ones((3, 3))), problem.domain, None, near, False)
     with pytest.raises(ShapeError, match=r"near: got shape \(2, 3\)"):
-        Problem(net, problem.targets, problem.bounds, None, near[:2], False)
+        Problem(net, problem.targets, problem.domain, None, near[:2], False)

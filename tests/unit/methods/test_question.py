@@ -70,7 +70,7 @@ def test_a_plain_question(net):
     assert problem.rows == 1
     assert problem.within is None
     assert not problem.near_is_given
-    assert problem.bounds.are_open
+    assert problem.domain.is_open
     np.testing.assert_array_equal(problem.near, np.zeros((1, 3)))
 
 
