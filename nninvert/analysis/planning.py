@@ -21,24 +21,22 @@ from nninvert.forecast import Forecast, LayerForecast, Machine
 from nninvert.layers import LinearLayer
 from nninvert.linalg.map import ComposedMap, DenseMap, LinearMap, RepeatedMap
 from nninvert.linalg.panels.factor_file import PART, FactorFile
-from nninvert.linalg.panels.region import Region, Weights
+from nninvert.linalg.panels.region import Region, Weights, find_region
 from nninvert.linalg.panels.workspace import refuse_memory_disk
 from nninvert.linalg.plan import (
     ITERATIVE_PASSES,
-    SLACK,
     LayerPlan,
     panel_plan,
     pass_seconds,
+    plan_rectangle,
     plan_square,
+    row_memory,
 )
 from nninvert.linalg.rates import DISK, machine_rates
 from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.sparse_plan import SparseWay, sparse_plan
 from nninvert.linalg.stored import StoredMatrix
 from nninvert.network import Network
-
-_ROW_ARRAYS = 8
-"""Arrays of the size of the targets that a solve holds at once."""
 
 _QR_SHARE = 0.5
 """Rate of QR as a share of that of products."""
@@ -110,15 +108,10 @@ def factored_matrices(network: Network) -> list[StoredMatrix]:
     Of a matrix and its transpose that one is taken whose columns lie together.
     """
     return [
-        columns_together(layer.linear_map.matrix)
+        layer.linear_map.matrix.columns_together
         for layer in weighted_layers(network)
         if layer.factored
     ]
-
-
-def columns_together(matrix: StoredMatrix) -> StoredMatrix:
-    """The matrix or its transpose, whichever is column-major."""
-    return matrix if matrix.column_major else matrix.transposed
 
 
 def forecast(network: Network, context: Context) -> Forecast:
@@ -245,14 +238,13 @@ def _rectangular(layer: Weighted, linear_map: DenseMap, context: Context) -> Lay
     rates = machine_rates()
     long, short = max(layer.shape), min(layer.shape)
     one = pass_seconds(linear_map, context, rates)
-    if context.engine == "iterative":
-        held = SLACK + 8 * _ROW_ARRAYS * long * context.rows
-        passes, seconds, why = ITERATIVE_PASSES, ITERATIVE_PASSES * one, "asked for"
-        return _estimated(layer, "iterative", "", held, passes, seconds, why)
+    plan = plan_rectangle(layer.shape, context)
+    if plan.engine == "iterative":
+        passes, seconds = ITERATIVE_PASSES, ITERATIVE_PASSES * one
+        return _estimated(layer, "iterative", "", plan.memory, passes, seconds, plan.why)
     work = 2.0 * short * short * (long - short / 3.0)
-    held = SLACK + 8 * short * (long + short)
     seconds = work / (_QR_SHARE * rates.double) + 2.0 * one
-    return _estimated(layer, "qr", "float64", held, 3.0, seconds, "QR: it is not square")
+    return _estimated(layer, "qr", "float64", plan.memory, 3.0, seconds, plan.why)
 
 
 def _sparse(layer: Weighted, linear_map: SparseMap, context: Context) -> LayerForecast:
@@ -266,7 +258,7 @@ def _sparse(layer: Weighted, linear_map: SparseMap, context: Context) -> LayerFo
     }[plan.way]
     rows, passes = context.rows, _SOLVES if precision else ITERATIVE_PASSES
     seconds = plan.seconds + passes * _PASS_SECONDS * linear_map.matrix.size * rows
-    held = SLACK + int(plan.memory) + 8 * _ROW_ARRAYS * max(layer.shape) * rows
+    held = int(plan.memory) + row_memory(max(layer.shape), rows)
     return _estimated(layer, engine, precision, held, passes, seconds, plan.text)
 
 
@@ -304,11 +296,7 @@ def _known_regions(context: Context) -> list[Region]:
 
 
 def _find(matrix: StoredMatrix, known: list[Region]) -> Region | None:
-    if not known:
-        return None
-    weights = Weights.of(columns_together(matrix))
-    found = [region for region in known if region.weights.matches(weights)]
-    return max(found, key=lambda region: region.itemsize, default=None)
+    return find_region(known, Weights.of(matrix.columns_together)) if known else None
 
 
 def _room(place: str) -> int:

@@ -72,31 +72,6 @@ class Solved:
     interrupted: bool
 
 
-def lsmr(
-    products: Products,
-    b: Float64,
-    x0: Float64 | None = None,
-    *,
-    max_steps: int,
-    norm: float = 0.0,
-) -> Solved:
-    """Least-squares solutions of A x = b by LSMR; where there are many, those nearest x0.
-
-    Parameters
-    ----------
-    products : Products
-        With A (m, n): `fused.products_of` makes them for any linear map.
-    b : float64 array, shape (batch, m)
-    x0 : float64 array, shape (batch, n), or None
-        Where to begin; None for zero.
-    max_steps : int
-        Of all corrections together.
-    norm : float, default 0
-        A lower bound of ||A|| in the 2-norm, where one is known.
-    """
-    return refine(products, lsmr_inner(products, Scaling()), b, x0, max_steps, norm)
-
-
 def lsmr_inner(scaled: Products, scaling: Scaling) -> Inner:
     """LSMR as the inner method, on R A C in place of A.
 
@@ -173,8 +148,13 @@ def refine(
         With A itself, from which residuals are computed.
     inner : callable
         `lsmr_inner` or `gmres_inner`.
-    b, x0, max_steps, norm
-        As in `lsmr`.
+    b : float64 array, shape (batch, m)
+    x0 : float64 array, shape (batch, n), or None
+        Where to begin; None for zero.
+    max_steps : int
+        Of all corrections together.
+    norm : float, default 0
+        A lower bound of ||A|| in the 2-norm, where one is known.
     goal : float, default `GOAL`
         Backward error at which a row is done.
     """

@@ -21,7 +21,13 @@ from nninvert.linalg.map import DenseMap, LinearMap
 from nninvert.linalg.mixed import factor_mixed
 from nninvert.linalg.panels.lu import RangeExceeded
 from nninvert.linalg.panels.making import panel_factors
-from nninvert.linalg.plan import LayerPlan, panel_plan, pass_seconds, plan_square
+from nninvert.linalg.plan import (
+    LayerPlan,
+    panel_plan,
+    pass_seconds,
+    plan_rectangle,
+    plan_square,
+)
 from nninvert.linalg.probe import probe
 from nninvert.linalg.qr import factor_qr
 from nninvert.linalg.rates import machine_rates
@@ -128,12 +134,13 @@ def factor_large_rectangular(linear_map: LinearMap, context: Context) -> Factori
         If its rank is not full and it is too large for a singular value decomposition.
     """
     m, n = linear_map.shape
-    held = 8 * (m * n + 2 * min(m, n) ** 2)
-    if context.engine == "iterative" or held > context.memory:
+    plan = plan_rectangle(linear_map.shape, context)
+    if plan.engine == "iterative":
         outlook = probe(linear_map, context, _ASKED_PASSES)
         context.emit(Notice(f"iterating: {outlook.reason}"))
         return IterativeFactor(linear_map, outlook, context)
-    context.emit(Notice(f"QR of a {m:,} x {n:,} matrix in float64, {held / 1e9:.1f} GB"))
+    size = f"{plan.memory / 1e9:.1f} GB"
+    context.emit(Notice(f"QR of a {m:,} x {n:,} matrix in float64, {size}"))
     return factor_qr(linear_map) or _decomposed(linear_map, context)
 
 

@@ -47,6 +47,11 @@ _ROW_ARRAYS = 8
 """Arrays of the size of the targets that are held at once."""
 
 
+def row_memory(width: int, rows: int) -> int:
+    """Bytes beside factors for rows of so many numbers."""
+    return SLACK + 8 * _ROW_ARRAYS * width * rows
+
+
 @dataclass(frozen=True)
 class LayerPlan:
     """What will be done about one layer, and what it is predicted to take.
@@ -120,7 +125,7 @@ def panel_plan(
 ) -> LayerPlan:
     """Plan a panelled LU in one precision: in memory if it fits, else in a file."""
     rates, n, rows = machine_rates(), linear_map.shape[0], context.rows
-    own = SLACK + _ROW_ARRAYS * 8 * n * rows
+    own = row_memory(n, rows)
     width = _block_width(n, dtype, rates)
     factor_seconds = 2.0 / 3.0 * float(n) ** 3 / rates.lu(dtype)
     held = n * n * dtype.itemsize + own
@@ -158,6 +163,36 @@ def _why(dtype: np.dtype[Any], rows: int, in_file: bool, seconds: float) -> str:
     if in_file and seconds > LONG:
         return text + ", in a file: a long computation can go on after an interrupt"
     return text + (", in a file: they do not fit into memory" if in_file else "")
+
+
+@dataclass(frozen=True)
+class RectanglePlan:
+    """What will be done about a large layer that is not square.
+
+    Attributes
+    ----------
+    engine : str
+        "qr" or "iterative".
+    memory : int
+        Bytes.
+    why : str
+    """
+
+    engine: str
+    memory: int
+    why: str
+
+
+def plan_rectangle(shape: tuple[int, int], context: Context) -> RectanglePlan:
+    """QR where it fits into memory with its triangle and a copy of that, or iteration."""
+    own = row_memory(max(shape), context.rows)
+    held = own + 8 * (shape[0] * shape[1] + 2 * min(shape) ** 2)
+    if context.engine == "iterative":
+        return RectanglePlan("iterative", own, "asked for")
+    if held > context.memory:
+        why = f"QR would take {held / 1e9:.1f} GB"
+        return RectanglePlan("iterative", own, why)
+    return RectanglePlan("qr", held, "QR: it is not square")
 
 
 def _block_width(n: int, dtype: np.dtype[Any], rates: Rates) -> int:
@@ -232,7 +267,7 @@ def _lapack(n: int, context: Context, rates: Rates) -> LayerPlan:
 
 def _iterative(linear_map: DenseMap, context: Context, rates: Rates, why: str) -> LayerPlan:
     n = linear_map.shape[0]
-    held = SLACK + _ROW_ARRAYS * 8 * n * context.rows
+    held = row_memory(n, context.rows)
     return LayerPlan(
         "iterative",
         "",

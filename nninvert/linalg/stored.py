@@ -240,6 +240,11 @@ class StoredMatrix(ABC):
         """The transpose, still reading from the same place."""
         return TransposedMatrix(self)
 
+    @property
+    def columns_together(self) -> StoredMatrix:
+        """The matrix or its transpose, whichever is column-major."""
+        return self if self.column_major else self.transposed
+
     def _hash_of_type(self) -> hashlib._Hash:
         return hashlib.sha256(f"{self.shape} {self.stored_name}".encode())
 

@@ -23,7 +23,7 @@ from nninvert.errors import FormatError, MachineError, OutputError, printable
 from nninvert.files import unreadable
 from nninvert.linalg.panels import journal
 from nninvert.linalg.panels.file_store import FileStore
-from nninvert.linalg.panels.region import PAGE, Region, Weights, aligned
+from nninvert.linalg.panels.region import PAGE, Region, Weights, aligned, find_region
 
 MAGIC = b"nninvert factors\n"
 VERSION = 1
@@ -99,8 +99,7 @@ class FactorFile:
 
     def find(self, weights: Weights) -> Region | None:
         """The region made of these weights, the finest precision first."""
-        found = [r for r in self.regions if r.weights.matches(weights)]
-        return max(found, key=lambda region: region.itemsize, default=None)
+        return find_region(self.regions, weights)
 
     def add(
         self, weights: Weights, flipped: bool, n: int, width: int, dtype: str

@@ -39,7 +39,7 @@ def panel_factors(matrix: StoredMatrix, plan: LayerPlan, context: Context) -> Pa
         What is finished is kept where there is a file.
     """
     flipped = not matrix.column_major
-    columns = matrix.transposed if flipped else matrix
+    columns = matrix.columns_together
     space = context.shared(Workspace)
     found = space.finished(columns, plan.precision)
     if found is None:

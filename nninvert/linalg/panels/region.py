@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -163,6 +164,12 @@ class Region:
         if len(made.checks) > len(made.cuts) or any(len(c) != 3 for c in made.checks):
             raise ValueError(f"{len(made.checks)} blocks of {len(made.cuts)}")
         return made
+
+
+def find_region(regions: Iterable[Region], weights: Weights) -> Region | None:
+    """The one made of these weights, the finest precision first."""
+    found = [region for region in regions if region.weights.matches(weights)]
+    return max(found, key=lambda region: region.itemsize, default=None)
 
 
 def aligned(offset: int) -> int:

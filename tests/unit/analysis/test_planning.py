@@ -67,6 +67,7 @@ def test_engines_by_shape_and_by_wish(rng, square):
     assert engines(network(square), engine="iterative") == ["iterative"]
     assert engines(tall) == ["qr"]
     assert engines(tall, engine="iterative") == ["iterative"]
+    assert engines(tall, memory=SLACK) == ["iterative"]
     with pytest.raises(UsageError, match="--engine"):
         engines(network(square), engine="magic")
 

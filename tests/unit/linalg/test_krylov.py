@@ -5,7 +5,7 @@ import pytest
 from problems import conditioned, with_singular_values
 
 from nninvert.linalg.fused import Pace, Scaling, StripedProducts, products_of
-from nninvert.linalg.krylov import GOAL, gmres_inner, lsmr, lsmr_inner, refine
+from nninvert.linalg.krylov import GOAL, gmres_inner, lsmr_inner, refine
 from nninvert.linalg.lsmr import Correction
 from nninvert.linalg.map import ComposedMap, DenseMap, DiagonalMap
 from nninvert.linalg.stored import ArrayMatrix
@@ -15,6 +15,10 @@ MEMORY = 2**26
 
 def products_with(matrix, pace=None):
     return StripedProducts(ArrayMatrix(matrix), pace or Pace(lambda: False))
+
+
+def lsmr(products, b, x0=None, *, max_steps, norm=0.0):
+    return refine(products, lsmr_inner(products, Scaling()), b, x0, max_steps, norm)
 
 
 def near_identity(n, size=0.1, seed=1):
