@@ -23,6 +23,7 @@ from nninvert.linalg.refinement import (
     Refined,
     System,
     observed_contraction,
+    predicted_passes,
     refine,
     refine_by_gmres,
     solve_once,
@@ -98,6 +99,7 @@ class MixedFactor(Factorisation):
         self.shape = linear_map.shape
         self.last: SolveReport | None = None
         self.worst: SolveReport | None = None
+        self._block = 0, 0, 0
         self._use(solver)
 
     def _use(self, solver: RoughSolver) -> None:
@@ -223,14 +225,22 @@ class MixedFactor(Factorisation):
         for start in range(0, len(flat), step):
             part = slice(start, start + step)
             finite = np.isfinite(flat[part]).all(axis=1)
+            self._block = start, min(step, len(flat) - start), len(flat)
+            self._tell(0)
             out[part][finite] = self._solved_block(flat[part][finite], transposed)
-            done = min(start + step, len(flat))
-            self._context.emit(Progress("solving", done, len(flat)))
+        self._context.emit(Progress("solving", len(flat), len(flat)))
         if self.last is not None and (
             self.worst is None or self.last.backward_error >= self.worst.backward_error
         ):
             self.worst = self.last
         return out.reshape(rows.shape)
+
+    def _tell(self, passes: int) -> None:
+        """How many rows are solved, those at work by the passes that they still need."""
+        start, count, total = self._block
+        needed = predicted_passes(min(self.contraction, FAST))
+        share = passes / (max(needed, passes) + 1.0)
+        self._context.emit(Progress("solving", start + share * count, total))
 
     def _rows_within(self, bytes_per_number: int) -> int:
         room = self._context.memory // _WORKING_SET
@@ -245,7 +255,7 @@ class MixedFactor(Factorisation):
             if np.nanmax(found.backward_error) <= self.shape[0] * UNIT:
                 self._record(found, f"{self.precision} LU")
                 return found.x
-        found = refine(system, b, self._context.should_stop)
+        found = refine(system, b, self._context.should_stop, self._tell)
         refined = f"{self.precision} LU, refined"
         if found.accurate.all() or not self._rough_factors or self._context.should_stop():
             self._record(found, refined)

@@ -121,9 +121,15 @@ class _Measured:
 
     @property
     def done(self) -> NDArray[np.bool_]:
-        """Rows that another step would not make better. NaN: not measured, not asked."""
+        """Rows that another step would not make better, or not worth its passes.
+
+        Where there are many rows their componentwise errors are not measured (NaN), and a
+        step for the last digit of the other one costs as much as any.
+        """
+        measured = ~np.isnan(self.componentwise)
         componentwise = ~(self.componentwise > _COMPONENTWISE_GOAL)
-        return (self.backward_error <= UNIT) & componentwise
+        goal = np.where(measured, UNIT, _ACCEPTED)
+        return (self.backward_error <= goal) & componentwise
 
 
 def _measure(system: System, b: Float64, x: Float64) -> _Measured:
@@ -148,7 +154,12 @@ def _quotient(error: Float64, size: Float64) -> Float64:
     return np.where(np.isfinite(found) & np.isfinite(size), found, np.inf)
 
 
-def refine(system: System, b: Float64, should_stop: Callable[[], bool]) -> Refined:
+def refine(
+    system: System,
+    b: Float64,
+    should_stop: Callable[[], bool],
+    tell: Callable[[int], None] = lambda passes: None,
+) -> Refined:
     """Solve A x = b and refine each row until its backward error no longer falls.
 
     Parameters
@@ -158,6 +169,8 @@ def refine(system: System, b: Float64, should_stop: Callable[[], bool]) -> Refin
         Finite.
     should_stop : callable
         Asked before each step.
+    tell : callable
+        Told of the passes that were made.
 
     Returns
     -------
@@ -171,6 +184,7 @@ def refine(system: System, b: Float64, should_stop: Callable[[], bool]) -> Refin
     active = np.flatnonzero(~found.done & np.isfinite(errors))
     residual, last = found.residual[active], np.abs(x[active]).max(axis=1)
     while active.size and passes < _STEPS and not should_stop():
+        tell(passes)
         correction = system.rough(residual)
         size = np.abs(correction).max(axis=1)
         with np.errstate(over="ignore", invalid="ignore"):

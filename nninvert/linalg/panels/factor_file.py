@@ -15,14 +15,13 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
 from nninvert.errors import FormatError, MachineError, OutputError, printable
 from nninvert.files import unreadable
 from nninvert.linalg.panels import journal
-from nninvert.linalg.panels.file_store import FileStore
+from nninvert.linalg.panels.file_store import FileStore, Watch, unwatched
 from nninvert.linalg.panels.region import PAGE, Region, Weights, aligned, find_region
 
 MAGIC = b"nninvert factors\n"
@@ -141,8 +140,8 @@ class FactorFile:
                 file=self.path + PART,
             ) from error
 
-    def store(self, region: Region, watch: Callable[[], None] = lambda: None) -> FileStore:
-        """The panels of a region; `watch` is called for every block that is streamed.
+    def store(self, region: Region, watch: Watch = unwatched) -> FileStore:
+        """The panels of a region; `watch` is told of sweeps over them.
 
         Raises
         ------

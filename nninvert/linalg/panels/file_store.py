@@ -22,6 +22,13 @@ _MOST = 1 << 30
 Piece = tuple[int, tuple[int, int]]
 
 
+Watch = Callable[[int, int], None]
+
+
+def unwatched(done: int, total: int) -> None:
+    """Nobody looks at a sweep."""
+
+
 class FileStore(PanelStore):
     """The blocks of one matrix in a region of an open file.
 
@@ -40,7 +47,7 @@ class FileStore(PanelStore):
     journal : callable
         Told of the region after each step that is safely on the disk.
     watch : callable
-        Called for every block that is streamed; what it raises ends the sweep.
+        Told of every sweep how many blocks of how many are done; what it raises ends it.
     """
 
     def __init__(
@@ -49,7 +56,7 @@ class FileStore(PanelStore):
         path: str,
         region: Region,
         journal: Callable[[Region], None],
-        watch: Callable[[], None] = lambda: None,
+        watch: Watch = unwatched,
     ) -> None:
         self._file, self._path, self._region = descriptor, path, region
         self._journal, self._watch = journal, watch
@@ -107,16 +114,16 @@ class FileStore(PanelStore):
     def first_damaged(self) -> int | None:
         """The first block with a piece that differs from its checksum: reads them all."""
         self._seen.clear()
-        known = len(self.pivots)
+        region, known, buffer = self._region, len(self.pivots), self._room()
         for k in range(known):
+            self._watch(k, known)
+            lower, upper, _ = region.checks[k]
             try:
-                for _ in self.lowers([k]):
-                    pass
-                for _ in self.uppers([k]):
-                    pass
+                self._read(region.lower(k), lower, buffer)
+                self._read(region.upper(k), upper, buffer)
             except FormatError:
                 return k
-        return known if known < len(self._region.checks) else None
+        return known if known < len(region.checks) else None
 
     def forget(self, block: int) -> None:
         """Drop a finished block and all after it, to be made again, and journal that."""
@@ -138,7 +145,7 @@ class FileStore(PanelStore):
                     piece, check = pieces[k + 1]
                     buffer = buffers[(k + 1) % 2]
                     pending.append(reader.submit(self._read, piece, check, buffer))
-                self._watch()
+                self._watch(k, len(pieces))
                 yield block
 
     def _room(self) -> Block:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nninvert.context import Context, Notice
+from nninvert.context import Context, Notice, Progress
 from nninvert.errors import InputError, Interrupted, MachineError
 from nninvert.linalg.panels.factor_file import JOURNAL, PART, FactorFile
 from nninvert.linalg.panels.file_store import FileStore
@@ -143,8 +143,9 @@ class Workspace:
             self._resume(store, region)
         return store
 
-    def _watch(self) -> None:
-        """End a long sweep over factors as soon as the user wants that."""
+    def _watch(self, done: int, total: int) -> None:
+        """Show a long sweep over factors, and end it as soon as the user wants that."""
+        self._context.emit(Progress("reading factors", done, total))
         if self._context.interrupted:
             raise Interrupted("factors", got="an interrupt while they were read")
 

@@ -478,6 +478,17 @@ def test_a_failed_write_leaves_the_journal_true(path, monkeypatch):
         assert same_bits(store, in_memory(matrix, 20))
 
 
+def test_sweeps_tell_how_far_they_are_and_end_where_that_raises(path):
+    matrix, told = normal(100, "float64"), []
+    with FactorFile.begin(path) as file:
+        store = file.store(add_region(file, matrix, 20), lambda *place: told.append(place))
+        factor_into(store, matrix)
+        told.clear()
+        assert [block.shape for block in store.uppers(range(5))][-1] == (100, 20)
+        assert store.first_damaged() is None
+    assert told == 2 * [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]
+
+
 def test_numbers_are_on_the_disk_before_the_journal_says_so(path, monkeypatch):
     steps = []
     sync, append = os.fdatasync, journal.append
