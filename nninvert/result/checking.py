@@ -1,8 +1,4 @@
-"""What nninvert answers: plain frozen dataclasses, made below, drawn and printed above.
-
-Arrays are float64 with one entry or row for each target. No field is text made for one
-screen only: `report` turns these objects into tables, sentences and JSON.
-"""
+"""The answer of ``check``."""
 
 from __future__ import annotations
 
@@ -11,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.outcome import Kind, Proof, RowStatus, Uniqueness, Verdict
-
-Float64 = NDArray[np.float64]
-Shape = tuple[int, ...]
+from nninvert.outcome import Kind, Proof, RowStatus, Verdict
+from nninvert.result.shared import Float64, KeptFactors, ModelSummary, Shape
 
 
 @dataclass(frozen=True)
@@ -36,19 +30,6 @@ class ConditionEstimate:
     kind: Kind
     method: str
     norm: str = "2"
-
-
-@dataclass(frozen=True)
-class ModelSummary:
-    """What was read."""
-
-    path: str
-    format: str
-    dtype: str
-    parameters: int
-    input_shape: Shape
-    output_shape: Shape
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -215,15 +196,6 @@ class PairsReport:
 
 
 @dataclass(frozen=True)
-class KeptFactors:
-    """A file of factors that was left, and the seconds that making it took."""
-
-    path: str
-    nbytes: int
-    seconds: float
-
-
-@dataclass(frozen=True)
 class CheckReport:
     """The answer of ``check``.
 
@@ -268,128 +240,3 @@ class CheckReport:
     pairs: PairsReport | None = None
     quick: bool = False
     kept: KeptFactors | None = None
-
-
-@dataclass(frozen=True)
-class PlanStep:
-    """One method, the rows it was tried on, and why it was chosen."""
-
-    method: str
-    rows: int
-    why: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was done, in order."""
-
-    requested: str
-    steps: tuple[PlanStep, ...]
-
-
-@dataclass(frozen=True)
-class SolveSummary:
-    """How a large layer was solved, and how well.
-
-    Attributes
-    ----------
-    path : str
-        "float32 LU, refined", "float64 LU", "LSMR", ...
-    passes : int
-        Most products with the weights that a block of rows took.
-    contraction : float
-        The largest ratio of successive corrections; NaN where it means nothing.
-    backward_error, componentwise : float
-        The largest of all rows; NaN where not measured.
-    seconds : float
-        That the factorisation took.
-    memory : int or None
-        Bytes held by the factors.
-    """
-
-    index: str
-    name: str
-    path: str
-    passes: int
-    contraction: float
-    backward_error: float
-    componentwise: float
-    seconds: float
-    memory: int | None = None
-
-
-@dataclass(frozen=True)
-class InversionResult:
-    """The answer of ``invert``, one row for each target.
-
-    Attributes
-    ----------
-    x : array, shape (rows, n_in)
-        As it is written: float64, or the type asked for.
-    fitted : float64 array, shape (rows, n_out)
-        f(x), recomputed in float64 from `x` by the plain forward pass.
-    status : tuple of RowStatus
-    unique : tuple of Uniqueness
-    free_dimensions : int array
-        Dimension of the family of answers; 0 where unique or unknown.
-    residual : float64 array
-        Largest |f(x)_i - y_i| over the wanted outputs.
-    relative_residual : float64 array
-        ||f(x) - y|| / ||y|| over the wanted outputs.
-    tolerance : float64 array, shape (rows, n_out)
-        tol_i that each output was judged by.
-    movement : float64 array
-        Estimate of ||dx|| / ||x|| caused by the type that y was computed and stored in
-        (`Precision.uncertainty`); NaN if unknown.
-    digits : float64 array
-        Digits of x to trust, from `movement`; NaN if unknown.
-    method : tuple of str
-        Which method gave the row.
-    reason : tuple of str
-        Why the row is not SOLVED, or what is known about it; may be "".
-    proof : tuple of Proof
-    edge_values : int array
-        How many target values lie on an end of their range that no input attains.
-    plan : Plan
-    precision : str
-        How y was stored: "float32", "CSV decimals", ...
-    relative_tolerance : float or None
-        T of the acceptance test; None where ``--within`` decided.
-    tolerance_origin : str
-        Where the tolerance came from, for people.
-    seconds : float
-    notes : tuple of str
-        Sentences for the user: advice, what was assumed.
-    solves : tuple of SolveSummary
-        How large layers were solved; empty for small networks.
-    kept : KeptFactors or None
-        Factors that are left on the disk.
-    """
-
-    x: NDArray[np.floating]
-    fitted: Float64
-    status: tuple[RowStatus, ...]
-    unique: tuple[Uniqueness, ...]
-    free_dimensions: NDArray[np.int64]
-    residual: Float64
-    relative_residual: Float64
-    tolerance: Float64
-    movement: Float64
-    digits: Float64
-    method: tuple[str, ...]
-    reason: tuple[str, ...]
-    proof: tuple[Proof, ...]
-    edge_values: NDArray[np.int64]
-    plan: Plan
-    precision: str
-    relative_tolerance: float | None
-    tolerance_origin: str
-    seconds: float
-    notes: tuple[str, ...] = ()
-    solves: tuple[SolveSummary, ...] = ()
-    kept: KeptFactors | None = None
-
-    @property
-    def solved(self) -> NDArray[np.bool_]:
-        """Which rows are SOLVED, shape (rows,)."""
-        return np.array([s is RowStatus.SOLVED for s in self.status], dtype=np.bool_)
