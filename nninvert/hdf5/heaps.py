@@ -13,7 +13,7 @@ import struct
 from nninvert.errors import FormatError
 from nninvert.files import unreadable
 
-WINDOW = 1 << 26
+WINDOW = 1 << 24
 """Bytes at each end of a file in which heaps are looked for: Keras writes the architecture
 first, and more than this is read for weights only."""
 
