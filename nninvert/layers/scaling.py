@@ -56,6 +56,18 @@ class DiagonalLayer(LinearLayer):
         return np.broadcast_to(found, self.input_shape)
 
     @property
+    def deviation(self) -> Float64:
+        """One unit of each input, shape (*input_shape): what is mapped to a step of 1.
+
+        1 where a unit is multiplied by zero, or by what has no finite reciprocal. Layers
+        that hold the deviation of their inputs say that instead.
+        """
+        scale = np.abs(self.scale_and_shift()[0])
+        found = np.ones(scale.shape)
+        np.divide(1.0, scale, out=found, where=scale >= np.finfo(np.float64).tiny)
+        return np.broadcast_to(found, self.input_shape)
+
+    @property
     def stored_eps(self) -> float:
         """Spacing at 1 of the stored parameters."""
         types = [w.dtype for w in self.weights().values()]
@@ -128,6 +140,13 @@ class BatchNormalization(DiagonalLayer):
         """The stored mean."""
         mean = along_axes(self.parameters["mean"], self.axes, self.input_shape, "mean")
         return np.broadcast_to(mean, self.input_shape)
+
+    @property
+    def deviation(self) -> Float64:
+        """From the stored variance, whatever gamma is."""
+        variance = self.parameters["variance"]
+        found = along_axes(variance, self.axes, self.input_shape, "variance")
+        return np.broadcast_to(np.sqrt(found + self.epsilon), self.input_shape)
 
     def config(self) -> dict[str, Any]:
         """Epsilon and axes."""

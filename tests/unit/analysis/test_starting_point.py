@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from problems import network
+from problems import dense, network
 
-from nninvert.analysis.starting_point import default_near
+from nninvert import tolerances
+from nninvert.analysis.starting_point import default_near, input_scale
 from nninvert.layers import (
     BatchNormalization,
     Graph,
@@ -79,3 +80,73 @@ def test_rearrangements_before_the_scaler_are_undone(nested):
     found = default_near(net)
     np.testing.assert_allclose(net.forward(found[None]), np.zeros((1, 6)), atol=1e-12)
     np.testing.assert_allclose(found, mean.reshape(3, 2).T.ravel())
+
+
+def test_the_unit_of_an_input_is_the_deviation_of_the_first_scaler():
+    permuted = Permute((1, 3), (1, 0))
+    turned = Normalization((3, 1), MEAN, np.array([4.0, 1.0, 9.0]), (0,), False)
+    for net in (network(SCALER, np.ones((1, 3)), "tanh"), network(permuted, turned)):
+        np.testing.assert_allclose(input_scale(net), [2.0, 1.0, 3.0])
+
+
+def test_the_unit_of_a_batch_normalisation_does_not_depend_on_gamma():
+    parameters = {
+        "mean": np.zeros(2),
+        "variance": np.array([1e18, 1e-12]),
+        "gamma": np.array([0.0, 1e-6]),
+    }
+    net = network(BatchNormalization((2,), parameters, 0.0, (0,)))
+    np.testing.assert_allclose(input_scale(net), [1e9, 1e-6])
+
+
+def test_the_unit_of_a_rescaling_is_what_it_maps_to_one():
+    net = network(Rescaling((3,), np.array([2.0, -1e-9, 0.0]), np.array(5.0)))
+    np.testing.assert_allclose(input_scale(net), [0.5, 1e9, 1.0])
+
+
+def test_weights_of_the_usual_size_make_units_of_one():
+    rng = np.random.default_rng(3)
+    net = network(rng.standard_normal((400, 100)) / 10.0, "tanh")
+    np.testing.assert_allclose(input_scale(net), np.ones(100), rtol=0.2)
+
+
+def test_a_step_of_all_units_moves_the_first_layer_by_order_one():
+    rng = np.random.default_rng(4)
+    true = 10.0 ** rng.uniform(-9.0, 9.0, 50)
+    a = rng.standard_normal((80, 50)) / true
+    unit = input_scale(network(a, "tanh", rng.standard_normal((3, 80))))
+    moved = (rng.standard_normal((200, 50)) * unit) @ a.T
+    assert 0.5 < np.sqrt(np.mean(moved**2)) < 2.0
+    np.testing.assert_allclose(unit / true, np.mean(unit / true), rtol=0.5)
+
+
+def test_large_biases_make_large_units():
+    a = np.eye(4)
+    small, large = (
+        input_scale(network(dense(a, np.full(4, b)), "relu")) for b in (0.1, 1e4)
+    )
+    np.testing.assert_allclose(small, np.full(4, 1.0))
+    np.testing.assert_allclose(large, np.full(4, 1e4))
+
+
+def test_without_activations_only_ratios_count():
+    unit = input_scale(network(1e30 * np.diag([1.0, 1e3, 1e-3]), 2.0 * np.eye(3)))
+    np.testing.assert_allclose(unit, [1.0, 1e-3, 1e3])
+
+
+def test_inputs_without_weight_have_the_median_unit():
+    a = np.zeros((2, 3))
+    a[:, :2] = 4.0
+    expected = np.full(3, np.sqrt(2 / 3) / np.sqrt(32.0))
+    np.testing.assert_allclose(input_scale(network(a, "tanh")), expected)
+    np.testing.assert_array_equal(input_scale(network(0.0 * a, "tanh")), np.ones(3))
+    np.testing.assert_array_equal(input_scale(network("tanh", shape=(3,))), np.ones(3))
+
+
+def test_units_of_large_matrices_are_estimated(monkeypatch):
+    a = np.random.default_rng(5).standard_normal((300, 20)) * np.geomspace(1e-3, 1e3, 20)
+    exact = input_scale(network(a, "tanh"))
+    monkeypatch.setattr(tolerances, "SMALL_WEIGHTS", 0)
+    estimated = input_scale(network(a, "tanh"))
+    assert not np.array_equal(estimated, exact)
+    assert (np.abs(np.log2(estimated / exact)) < 1.0).all()
