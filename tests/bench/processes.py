@@ -51,6 +51,11 @@ class Median:
     outputs: tuple[str, ...]
 
 
+def once(found: Run) -> Median:
+    """What took so long that it was run but once."""
+    return Median(found.seconds, found.peak, (found.output,))
+
+
 def side_by_side(
     commands: Sequence[Sequence[str]], folder: str, times: int
 ) -> list[Median]:
