@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self, TypeVar, cast
 
+from nninvert.errors import Interrupted, OutOfTime
+
 FactorKey = tuple[str, ...]
 
 
@@ -249,3 +251,20 @@ class Context:
         """Whether to end now with the best result so far."""
         late = self.time_limit is not None and self.elapsed > self.time_limit
         return late or self.interrupted
+
+    def require_time(self, work: str) -> None:
+        """Look at the clock in the midst of work of which a part is of no use.
+
+        Raises
+        ------
+        Stopped
+            If `should_stop`.
+        """
+        if self.interrupted:
+            raise Interrupted(work, got="an interrupt")
+        if self.should_stop():
+            raise OutOfTime(
+                "--time-limit",
+                got=f"{self.time_limit:g} seconds, over in the midst of {work}",
+                expected="more time",
+            )

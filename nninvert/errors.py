@@ -199,11 +199,17 @@ class MissingExtraError(MachineError):
     """An optional package is needed; the message carries the command that installs it."""
 
 
-class OutOfTime(MachineError):
-    """``--time-limit`` came before there was anything to keep."""
+class Stopped(NninvertError):
+    """The work was to end before there was anything to keep."""
 
 
-class Interrupted(NninvertError):
-    """The user pressed Ctrl-C before there was anything to keep."""
+class OutOfTime(Stopped):
+    """``--time-limit`` came first."""
+
+    exit_code = ExitCode.MACHINE
+
+
+class Interrupted(Stopped):
+    """The user pressed Ctrl-C first."""
 
     exit_code = ExitCode.INTERRUPTED

@@ -56,7 +56,7 @@ def factor_large_square(linear_map: DenseMap, context: Context) -> Factorisation
         For NaN or infinity among the weights.
     MachineError
         If memory or disk do not suffice.
-    Interrupted, OutOfTime
+    Stopped
         Before the factors were done.
     """
     plan = plan_square(linear_map, context)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
+from nninvert.errors import Stopped
 from nninvert.linalg.flexible_gmres import flexible_gmres
 
 Float64 = NDArray[np.float64]
@@ -185,7 +186,10 @@ def refine(
     residual, last = found.residual[active], np.abs(x[active]).max(axis=1)
     while active.size and passes < _STEPS and not should_stop():
         tell(passes)
-        correction = system.rough(residual)
+        try:
+            correction = system.rough(residual)
+        except Stopped:
+            break
         size = np.abs(correction).max(axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
             ratio, trial = size / last, x[active] + correction
@@ -278,9 +282,12 @@ def refine_by_gmres(
     for _ in range(_OUTER):
         if active.size == 0 or should_stop():
             break
-        correction, inner = flexible_gmres(
-            system.product, system.rough, residual, _REDUCTION, _INNER, should_stop
-        )
+        try:
+            correction, inner = flexible_gmres(
+                system.product, system.rough, residual, _REDUCTION, _INNER, should_stop
+            )
+        except Stopped:
+            break
         with np.errstate(over="ignore", invalid="ignore"):
             trial = x[active] + correction
         found = _measure(system, b[active], trial)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.context import Context, Notice
-from nninvert.errors import Interrupted, NninvertError, OutOfTime
+from nninvert.errors import NninvertError
 from nninvert.linalg.dominance import DominantFactor
 from nninvert.linalg.equilibration import MatrixSizes
 from nninvert.linalg.factorisation import Factorisation
@@ -47,7 +47,7 @@ def factor_sparse(sparse_map: SparseMap, context: Context) -> Factorisation:
 
     Raises
     ------
-    Interrupted, OutOfTime
+    Stopped
         Before the factors were done.
     MachineError
         If the fill exceeds the memory in spite of the prediction.
@@ -133,21 +133,11 @@ def _patiently(work: Callable[[], T], context: Context) -> T:
     thread.start()
     while thread.is_alive():
         thread.join(_LOOK)
-        if thread.is_alive() and context.should_stop():
-            _give_up(context)
+        if thread.is_alive():
+            context.require_time("sparse LU")
     if failed:
         raise failed[0]
     return made[0]
-
-
-def _give_up(context: Context) -> None:
-    if context.interrupted:
-        raise Interrupted("sparse LU", got="an interrupt")
-    raise OutOfTime(
-        "--time-limit",
-        got=f"{context.time_limit:g} seconds, over before the factors were done",
-        expected="more time",
-    )
 
 
 def _singular(sparse_map: SparseMap, context: Context) -> Factorisation:

@@ -8,7 +8,9 @@ its success is asked for.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,6 +20,7 @@ from nninvert.analysis import sensitivity
 from nninvert.analysis.outputs import on_unattained_end
 from nninvert.analysis.uniqueness import near_answers
 from nninvert.context import Notice
+from nninvert.errors import Stopped
 from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.advice import measured_advice
@@ -30,6 +33,7 @@ from nninvert.result import InversionResult, Plan, PlanStep
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -274,12 +278,18 @@ def _conclude(
     fitted = np.where(finite[:, None], fitted, np.nan)
     proof = [Proof.NONE] * problem.rows
     missed = np.flatnonzero(~ledger.solved & finite)
-    for row, found in zip(missed, proofs(problem.take(missed), tol[missed]), strict=True):
+    left = problem.take(missed)
+    known = _if_time(lambda: proofs(left, tol[missed]), (Proof.NONE,) * missed.size)
+    for row, found in zip(missed, known, strict=True):
         proof[row] = found
     status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
     _complete_reasons(ledger, proof, status)
-    unique, free = _uniqueness(problem, ledger, status)
-    moved, digits = _movement(problem, ledger, finite)
+    unique, free = _if_time(
+        lambda: _uniqueness(problem, ledger, status),
+        ((Uniqueness.UNKNOWN,) * problem.rows, np.zeros(problem.rows, dtype=np.int64)),
+    )
+    unknown = np.full(problem.rows, np.nan)
+    moved, digits = _if_time(lambda: _movement(problem, ledger, finite), (unknown, unknown))
     wanted = problem.targets.wanted
     error = np.where(wanted, np.abs(fitted - problem.targets.values), 0.0)
     size = row_norms(np.where(wanted, problem.targets.values, 0.0))
@@ -309,6 +319,14 @@ def _conclude(
         seconds=time.monotonic() - started,
     )
     return replace(result, notes=measured_advice(problem, result))
+
+
+def _if_time(describe: Callable[[], Found], otherwise: Found) -> Found:
+    """What only describes x is left out where time is up in the midst of it."""
+    try:
+        return describe()
+    except Stopped:
+        return otherwise
 
 
 def _status(ledger: _Ledger, finite: Mask, proof: list[Proof], row: int) -> RowStatus:

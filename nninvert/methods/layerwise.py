@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Progress
+from nninvert.errors import Stopped
 from nninvert.layers import LinearLayer, Preimage
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.norms import row_norms
@@ -110,7 +111,10 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
         context.emit(Progress("refining", step, tolerances.REFINEMENT_STEPS))
         near = problem.network.linearize(best[chosen])
         residual = np.where(pursued[chosen], values[chosen] - near.y, 0.0)
-        moved = best[chosen] + near.solve_roughly(residual, context)
+        try:
+            moved = best[chosen] + near.solve_roughly(residual, context)
+        except Stopped:
+            break
         moved_error = _misfit(problem.take(chosen), moved)
         better = moved_error < error[chosen]
         halved = moved_error <= 0.5 * error[chosen]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.context import Context, Progress
-from nninvert.errors import DataError, Interrupted, OutOfTime
+from nninvert.errors import DataError
 from nninvert.linalg.panels.kernels import Block, Kernels, Pivots
 from nninvert.linalg.panels.store import Cuts, PanelStore
 from nninvert.linalg.stored import StoredMatrix
@@ -106,7 +106,7 @@ def factor(
         For NaN or infinity among the weights, with its place.
     RangeExceeded
         If the numbers do not suit the type of the factors.
-    Interrupted, OutOfTime
+    Stopped
         Finished panels are kept in a store that outlives the process.
     """
     work = _Work(store, kernels, context, pace)
@@ -155,7 +155,7 @@ def _load(matrix: StoredMatrix, panel: Block, start: int, context: Context) -> N
     with ThreadPoolExecutor(worker_count()) as readers:
         for _ in readers.map(take, range(0, columns, step)):
             pass
-    _require_time(context)
+    context.require_time("LU factorisation")
 
 
 def _read(matrix: StoredMatrix, piece: Block, wanted: slice) -> None:
@@ -188,17 +188,6 @@ def _refuse_non_finite(matrix: StoredMatrix) -> None:
             got=f"{found.value} at row {found.row}, column {found.column} "
             f"(NaN or infinite: {found.count:,})",
             expected="finite numbers",
-        )
-
-
-def _require_time(context: Context) -> None:
-    if context.interrupted:
-        raise Interrupted("LU factorisation", got="an interrupt")
-    if context.should_stop():
-        raise OutOfTime(
-            "--time-limit",
-            got=f"{context.time_limit:g} seconds, over before the factors were done",
-            expected="more time",
         )
 
 
@@ -257,7 +246,7 @@ class _Work:
         self.pace.advance(flops)
         n = self.store.cuts.n
         self.context.emit(Progress("LU", self.done, panel_flops(n, 0, n)))
-        _require_time(self.context)
+        self.context.require_time("LU factorisation")
 
 
 def _peak(block: Block) -> float:

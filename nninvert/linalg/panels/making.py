@@ -35,7 +35,7 @@ def panel_factors(matrix: StoredMatrix, plan: LayerPlan, context: Context) -> Pa
         If the numbers do not suit the precision of the plan.
     MachineError
         If the disk has no room, or fails.
-    Interrupted, OutOfTime
+    Stopped
         What is finished is kept where there is a file.
     """
     flipped = not matrix.column_major

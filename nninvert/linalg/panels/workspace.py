@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nninvert.context import Context, Notice, Progress
-from nninvert.errors import InputError, Interrupted, MachineError
+from nninvert.errors import InputError, MachineError
 from nninvert.linalg.panels.factor_file import JOURNAL, PART, FactorFile
 from nninvert.linalg.panels.file_store import FileStore
 from nninvert.linalg.panels.region import Region, Weights
@@ -146,8 +146,7 @@ class Workspace:
     def _watch(self, done: int, total: int) -> None:
         """Show a long sweep over factors, and end it as soon as the user wants that."""
         self._context.emit(Progress("reading factors", done, total))
-        if self._context.interrupted:
-            raise Interrupted("factors", got="an interrupt while they were read")
+        self._context.require_time("reading factors")
 
     def _resume(self, store: FileStore, region: Region) -> None:
         damaged = store.first_damaged()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nninvert import tolerances
-from nninvert.context import Context, Disk, Notice
-from nninvert.errors import Interrupted, MachineError
+from nninvert.context import Context, Disk, Notice, Progress
+from nninvert.errors import Interrupted, MachineError, OutOfTime
 from nninvert.linalg import large
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.iterative import IterativeFactor
@@ -196,12 +196,36 @@ class TestFactorFiles:
         b = gaussian(1, N, 5)
         assert backward_error(other, factorise(dense(other), context).solve(b), b) < 4e-16
 
-    def test_an_interrupt_ends_a_sweep_over_a_file(self, tmp_path, context, monkeypatch):
+    def from_file(self, tmp_path, context, monkeypatch):
         monkeypatch.setattr(making, "SLACK", 2**40)
         matrix = gaussian(N, N)
         self.make(matrix, tmp_path / "F")
         context.disk = Disk(factors=str(tmp_path / "F"))
-        factor = factorise(dense(matrix), context)
+        return matrix, factorise(dense(matrix), context)
+
+    def test_an_interrupt_ends_a_sweep_over_a_file(self, tmp_path, context, monkeypatch):
+        _, factor = self.from_file(tmp_path, context, monkeypatch)
         context.interrupt()
-        with pytest.raises(Interrupted, match="while they were read"):
+        with pytest.raises(Interrupted, match="reading factors"):
             factor.solve_roughly(gaussian(1, N, 5))
+
+    def test_so_does_a_time_limit(self, tmp_path, context, monkeypatch):
+        _, factor = self.from_file(tmp_path, context, monkeypatch)
+        context.time_limit = 1e-9
+        with pytest.raises(OutOfTime, match="in the midst of reading factors"):
+            factor.solve_roughly(gaussian(1, N, 5))
+
+    def test_what_was_found_before_the_end_is_kept(self, tmp_path, context, monkeypatch):
+        matrix, factor = self.from_file(tmp_path, context, monkeypatch)
+        told = []
+
+        def listen(event):
+            if isinstance(event, Progress) and event.stage == "reading factors":
+                told.append(event)
+                # In the midst of the second solve, which corrects the first.
+                if len(told) == 2 * told[0].total + 1:
+                    context.interrupt()
+
+        context.listener = listen
+        b = gaussian(1, N, 5)
+        assert 1e-15 < backward_error(matrix, factor.solve(b), b) < 1e-5

@@ -5,9 +5,9 @@ import pytest
 from problems import bottleneck, hidden_gelu, network, random_net
 
 from nninvert.context import Context
-from nninvert.errors import DataError, UsageError
+from nninvert.errors import DataError, OutOfTime, UsageError
 from nninvert.layers import Preimage
-from nninvert.methods import METHODS
+from nninvert.methods import METHODS, driver
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.driver import invert
 from nninvert.methods.question import ask
@@ -49,6 +49,20 @@ def fake(monkeypatch):
 def double():
     """y = 2 x."""
     return network(2.0 * np.eye(2))
+
+
+@pytest.mark.parametrize("describing", ["_movement", "_uniqueness", "proofs"])
+def test_x_is_kept_where_time_is_up_while_it_is_described(double, monkeypatch, describing):
+    def late(*arguments):
+        raise OutOfTime("--time-limit", got="1 second")
+
+    monkeypatch.setattr(driver, describing, late)
+    result = invert(ask(double, np.array([[2.0, 4.0], [np.e, 4.0]])), method="exact")
+    assert result.status == (SOLVED, SOLVED)
+    if describing == "_movement":
+        assert np.isnan(result.digits).all()
+    if describing == "_uniqueness":
+        assert set(result.unique) == {Uniqueness.UNKNOWN}
 
 
 def test_success_is_decided_here(double, fake):
