@@ -56,7 +56,7 @@ class FreeDirections:
 
 
 def free_directions(
-    jacobian: Float64, fixed: Mask, held: Float64, most: int
+    jacobian: Float64, fixed: Mask, at_bound: Mask, held: Float64, most: int
 ) -> FreeDirections:
     """Directions in which x may move while y stays, to first order.
 
@@ -67,23 +67,24 @@ def free_directions(
         not depend on their units.
     fixed : bool array, shape (n_in,)
         Inputs that cannot move.
+    at_bound : bool array, shape (n_in,)
+        Inputs that can move one way only. Directions in which they stay come first.
     held : float64 array, shape (c, n_in)
-        Normals of the bounds and inequalities that x lies on. Directions along all of
-        them come first: they can be followed both ways.
+        Normals of the inequalities that x lies on; so do directions along them.
     most : int
         Largest number of directions to make.
     """
-    moving = ~fixed
+    moving, inner = ~fixed, ~(fixed | at_bound)
     rows = _row_space(jacobian[:, moving])
     dimension = int(moving.sum()) - len(rows)
-    normals = held[:, moving]
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    tied = _row_space(np.vstack([rows, normals]))
-    along = _projected_axes(tied, min(most, int(moving.sum()) - len(tied)))
-    count = min(most, dimension) - len(along)
-    across = _projected_axes(np.vstack([rows, along]), count)
-    basis = np.zeros((len(along) + len(across), fixed.size))
-    basis[:, moving] = np.vstack([along, across])
+    basis = np.zeros((min(most, dimension), fixed.size))
+    length = np.linalg.norm(held, axis=1, keepdims=True)
+    normals = held / np.where(length > 0.0, length, 1.0)
+    tied = _row_space(np.vstack([_row_space(jacobian[:, inner]), normals[:, inner]]))
+    both_ways = min(len(basis), int(inner.sum()) - len(tied))
+    basis[:both_ways, inner] = _projected_axes(tied, both_ways)
+    taken = np.vstack([rows, basis[:both_ways, moving]])
+    basis[both_ways:, moving] = _projected_axes(taken, len(basis) - both_ways)
     return FreeDirections(dimension, basis)
 
 
@@ -99,10 +100,10 @@ def _row_space(matrix: Float64) -> Float64:
 def _projected_axes(taken: Float64, count: int) -> Float64:
     """Orthonormal rows orthogonal to `taken`, each nearest to the freest axis left."""
     first, n = taken.shape
-    every = np.vstack([taken, np.zeros((max(count, 0), n))])
+    every = np.vstack([taken, np.zeros((count, n))])
     # Squared length of what is left of each axis.
     left = 1.0 - np.einsum("ij,ij->j", taken, taken)
-    for k in range(first, first + max(count, 0)):
+    for k in range(first, first + count):
         freest = int(np.argmax(left))
         direction = -every[:k].T @ every[:k, freest]
         direction[freest] += 1.0
