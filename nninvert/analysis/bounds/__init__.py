@@ -2,6 +2,18 @@
 
 from nninvert.analysis.bounds.box import Box
 from nninvert.analysis.bounds.interval import interval_bounds
-from nninvert.analysis.bounds.relaxation import pre_activation_bounds
+from nninvert.analysis.bounds.relaxation import (
+    Relaxation,
+    pre_activation_bounds,
+    ranges,
+    relax,
+)
 
-__all__ = ["Box", "interval_bounds", "pre_activation_bounds"]
+__all__ = [
+    "Box",
+    "Relaxation",
+    "interval_bounds",
+    "pre_activation_bounds",
+    "ranges",
+    "relax",
+]

@@ -36,6 +36,10 @@ class UnitFunction(Protocol):
         """
         ...
 
+    def take(self, chosen: NDArray[np.int64]) -> UnitFunction:
+        """The functions of some of the units."""
+        ...
+
     @property
     def kinks(self) -> tuple[float, ...]:
         """Where the slope jumps, or the value."""
@@ -106,6 +110,10 @@ class ActivationUnits:
             above = np.minimum(above, image[-1].upper)
         return below, above
 
+    def take(self, chosen: NDArray[np.int64]) -> ActivationUnits:
+        """The same for any units."""
+        return self
+
     @property
     def kinks(self) -> tuple[float, ...]:
         """Those of the activation, and where its branches end."""
@@ -145,6 +153,10 @@ class SlopeUnits:
     def _left(self, z: Float64) -> Float64:
         # A slope of zero makes nothing of infinity.
         return np.where(self.slope == 0.0, 0.0, self.slope * z)
+
+    def take(self, chosen: NDArray[np.int64]) -> SlopeUnits:
+        """The slopes of some of the units."""
+        return SlopeUnits(self.slope[chosen])
 
     @property
     def kinks(self) -> tuple[float, ...]:
