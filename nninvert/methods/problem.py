@@ -109,6 +109,8 @@ class Problem:
     unreachable : bool array, shape (rows,), or None
         Rows that are proved to be out of reach: only the nearest output is wanted, and
         what leads there quickly. None: nothing is known.
+    notes : tuple of str, default ()
+        What had to be changed to make sense of the question; for the result's notes.
     """
 
     network: Network
@@ -119,6 +121,7 @@ class Problem:
     near_is_given: bool
     context: Context = field(default_factory=Context)
     unreachable: Mask | None = None
+    notes: tuple[str, ...] = ()
     _last: list[tuple[Float64, Float64, Float64]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,8 @@ from nninvert.analysis.outputs import output_sizes
 from nninvert.analysis.starting_point import default_near
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.methods.domain import Domain
+from nninvert.methods.allowed import allowed_inputs
+from nninvert.methods.domain import Constraints, Domain
 from nninvert.methods.problem import Problem, Targets
 from nninvert.network import Network
 from nninvert.tolerances import Precision
@@ -93,6 +94,8 @@ def ask(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     fix: Mapping[int, float] | None = None,
+    integer: Sequence[int] | None = None,
+    constraints: Constraints | None = None,
     nan_is_free: bool = False,
     single: bool | None = None,
     decimals: Float64 | None = None,
@@ -109,11 +112,16 @@ def ask(
         Absolute tolerance of all outputs or of each; "3%" is relative to each output's
         size (`output_sizes`).
     near : array, shape (n_in,) or (rows, n_in), default None
-        Of several answers the nearest to this is wanted; None: `default_near`.
+        Of several answers the nearest to this is wanted; None: `default_near`. Moved to the
+        nearest allowed inputs (whole or not) where it lies outside; a note says so.
     lower, upper : float or array, shape (n_in,), default None
         Bounds of x; None: none.
     fix : mapping of int to float, default None
         Inputs held at a value.
+    integer : sequence of int, default None
+        Inputs that must be whole numbers.
+    constraints : Constraints, default None
+        Linear inequalities between inputs.
     nan_is_free : bool, default False
         NaN in y marks outputs that do not matter.
     single : bool or None, default None
@@ -122,6 +130,13 @@ def ask(
         Half the last written decimal of each value, for targets read from text.
     context : Context, default None
         A new one.
+
+    Raises
+    ------
+    ShapeError, DataError
+        If y or `near` does not fit the network or is not finite.
+    UsageError
+        If a tolerance cannot be meant, or no input is allowed; see `allowed_inputs`.
     """
     stored = as_rows(y, network.graph.output_shape, "y", single)
     targets = Targets.of_array(stored, nan_is_free=nan_is_free)
@@ -129,83 +144,41 @@ def ask(
         steps = decimals.reshape(stored.shape)
         precision = Precision.of_decimals(targets.values, np.nan_to_num(steps))
         targets = Targets(targets.values, precision, targets.wanted)
-    domain = make_bounds(network.n_in, lower, upper, fix)
+    domain = allowed_inputs(
+        network.n_in,
+        lower=lower,
+        upper=upper,
+        fix=fix,
+        integer=integer,
+        constraints=constraints,
+    )
+    near_rows, moved = _near_rows(network, domain, near, targets.rows)
+    notes = [moved] if moved else []
+    if domain.is_point:
+        notes.append("all inputs are fixed: nothing is searched, f(x) is compared with y")
     return Problem(
         network=network,
         targets=targets,
         domain=domain,
         within=_tolerances(network, targets, within),
-        near=_near_rows(network, domain, near, targets.rows),
+        near=near_rows,
         near_is_given=near is not None,
         context=context or Context(),
+        notes=tuple(notes),
     )
-
-
-def make_bounds(
-    n_in: int,
-    lower: ArrayLike | None = None,
-    upper: ArrayLike | None = None,
-    fix: Mapping[int, float] | None = None,
-) -> Domain:
-    """Join bounds and fixed inputs.
-
-    Raises
-    ------
-    UsageError
-        If a lower bound exceeds its upper one, or a fixed value lies outside.
-    """
-    nothing = Domain.unlimited(n_in)
-    low = nothing.lower if lower is None else _per_input(lower, n_in, "--lower")
-    high = nothing.upper if upper is None else _per_input(upper, n_in, "--upper")
-    for option, hopeless in (("--lower", low == np.inf), ("--upper", high == -np.inf)):
-        if hopeless.any():
-            raise UsageError(
-                option,
-                got=f"{'inf' if option == '--lower' else '-inf'} for input "
-                f"{int(np.flatnonzero(hopeless)[0])}",
-                expected="a bound that leaves room for a number",
-            )
-    crossed = np.flatnonzero(low > high)
-    if crossed.size:
-        i = int(crossed[0])
-        raise UsageError(
-            f"--lower, --upper > input {i}",
-            got=f"lower {low[i]:g} above upper {high[i]:g}",
-            expected="lower <= upper",
-        )
-    for i, value in (fix or {}).items():
-        if not 0 <= i < n_in:
-            raise UsageError("--fix", got=f"input {i}", expected=f"0 to {n_in - 1}")
-        if not np.isfinite(value) or not low[i] <= value <= high[i]:
-            raise UsageError(
-                f"--fix > input {i}",
-                got=f"{value:g}",
-                expected=f"a value within its bounds [{low[i]:g}, {high[i]:g}]",
-            )
-        low[i] = high[i] = value
-    return Domain.box(low, high)
-
-
-def _per_input(values: ArrayLike, n_in: int, option: str) -> Float64:
-    array = np.asarray(values, dtype=np.float64).squeeze()
-    if array.ndim > 1 or array.size not in (1, n_in):
-        raise UsageError(
-            option, got=f"shape {array.shape}", expected=f"one number, or {n_in} of them"
-        )
-    if np.isnan(array).any():
-        raise UsageError(option, got="NaN", expected="numbers; inf where there is no bound")
-    return np.array(np.broadcast_to(array, (n_in,)))
 
 
 def _near_rows(
     network: Network, domain: Domain, near: ArrayLike | None, rows: int
-) -> Float64:
+) -> tuple[Float64, str]:
+    """The inputs to stay near to, all of them allowed, and what was moved for that."""
     n_in = network.n_in
     if near is None:
-        return np.tile(domain.clip(default_near(network)), (rows, 1))
+        typical = domain.project(default_near(network)[None])
+        return np.tile(typical, (rows, 1)), ""
     array = np.asarray(near, dtype=np.float64)
     if array.size == n_in:
-        array = np.tile(array.reshape(1, n_in), (rows, 1))
+        array = array.reshape(1, n_in)
     elif array.size == rows * n_in:
         array = array.reshape(rows, n_in)
     else:
@@ -216,7 +189,28 @@ def _near_rows(
         )
     if not np.isfinite(array).all():
         raise DataError("near", got="NaN or infinity", expected="finite inputs")
-    return array
+    inside = domain.project(array)
+    # For one row; each of many may stand for a target of its own.
+    repeat = rows if array.shape[0] == 1 else 1
+    return np.tile(inside, (repeat, 1)), _moved_note(domain, array, inside)
+
+
+def _moved_note(domain: Domain, near: Float64, inside: Float64) -> str:
+    """Which of `near` was moved, and by what; "" where nothing was."""
+    moved = near != inside
+    if not moved.any():
+        return ""
+    count, rows = int(moved.any(axis=1).sum()), near.shape[0]
+    many = f" in {count} of {rows} rows" if rows > 1 else ""
+    edge = "bounds" if (near != domain.clip(near)).any() else "constraints"
+    row, i = (
+        int(k) for k in np.unravel_index(np.argmax(np.abs(near - inside)), near.shape)
+    )
+    place = f"row {row}, input {i}" if rows > 1 else f"input {i}"
+    return (
+        f"near lay outside the {edge}{many} and was moved inside: {place} from "
+        f"{near[row, i]:g} to {inside[row, i]:g}"
+    )
 
 
 def _tolerances(

@@ -6,7 +6,8 @@ from problems import network
 
 from nninvert.errors import DataError, ShapeError, UsageError
 from nninvert.layers import Reshape
-from nninvert.methods.question import as_rows, ask, make_bounds, percentage
+from nninvert.methods.domain import Constraints
+from nninvert.methods.question import as_rows, ask, percentage
 
 
 @pytest.mark.parametrize(
@@ -91,34 +92,6 @@ def test_the_default_near_is_moved_into_the_bounds(net):
     np.testing.assert_array_equal(problem.near, [[1.0, 0.0, 0.0]])
 
 
-def test_bounds_are_broadcast_and_fixed_inputs_join_them():
-    bounds = make_bounds(3, lower=0.0, upper=[1.0, 2.0, np.inf], fix={1: 0.5})
-    np.testing.assert_array_equal(bounds.lower, [0.0, 0.5, 0.0])
-    np.testing.assert_array_equal(bounds.upper, [1.0, 0.5, np.inf])
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"lower": [0, 3, 0], "upper": 2.0}, "input 1: got lower 3 above upper 2"),
-        ({"fix": {3: 0.0}}, "got input 3, expected 0 to 2"),
-        ({"fix": {0: 5.0}, "upper": 1.0}, "--fix > input 0: got 5"),
-        ({"fix": {0: np.nan}}, "--fix > input 0"),
-        ({"lower": [1.0, 2.0]}, "one number, or 3 of them"),
-        ({"upper": np.nan}, "--upper: got NaN"),
-    ],
-)
-def test_impossible_bounds_are_refused(options, match):
-    with pytest.raises(UsageError, match=match):
-        make_bounds(3, **options)
-
-
-def test_fix_does_not_change_what_was_given():
-    lower = np.zeros(3)
-    make_bounds(3, lower=lower, fix={0: 1.0})
-    np.testing.assert_array_equal(lower, 0.0)
-
-
 def test_tolerances_for_all_for_each_and_for_every_row(net):
     y = np.zeros((3, 2))
     np.testing.assert_array_equal(ask(net, y, within=0.1).within, np.full((3, 2), 0.1))
@@ -162,7 +135,48 @@ def test_images_are_flattened_in_row_major_order():
     np.testing.assert_array_equal(ask(net, y).targets.values, [np.arange(6.0)])
 
 
-@pytest.mark.parametrize(("lower", "upper"), [(np.inf, None), (None, -np.inf)])
-def test_bounds_that_leave_no_number_are_refused(lower, upper):
-    with pytest.raises(UsageError, match="leaves room for a number"):
-        make_bounds(2, lower, upper)
+class TestNearIsMoved:
+    def test_into_the_bounds_and_it_is_said(self, net):
+        problem = ask(net, np.zeros((2, 2)), near=[5.0, 0.0, 0.0], upper=1.0)
+        np.testing.assert_array_equal(problem.near, [[1, 0, 0]] * 2)
+        assert problem.notes == (
+            "near lay outside the bounds and was moved inside: input 0 from 5 to 1",
+        )
+
+    def test_row_by_row(self, net):
+        near = [[0.0, 0.0, 0.0], [0.0, -3.0, 0.0]]
+        problem = ask(net, np.zeros((2, 2)), near=near, lower=-1.0)
+        np.testing.assert_array_equal(problem.near, [[0, 0, 0], [0, -1, 0]])
+        assert problem.notes[0].endswith(
+            "in 1 of 2 rows and was moved inside: row 1, input 1 from -3 to -1"
+        )
+
+    def test_into_the_constraints(self, net):
+        sum_is_one = Constraints(np.ones((1, 3)), np.ones(1), ("sum <= 1",))
+        problem = ask(net, np.zeros((1, 2)), near=[1, 1, 1], constraints=sum_is_one)
+        np.testing.assert_allclose(problem.near, 1 / 3, atol=1e-14)
+        assert problem.domain.contain(problem.near).all()
+        assert "near lay outside the constraints" in problem.notes[0]
+
+    def test_the_default_one_silently(self, net):
+        least = Constraints(-np.ones((1, 3)), -np.ones(1), ("sum >= 1",))
+        problem = ask(net, np.zeros((2, 2)), constraints=least)
+        np.testing.assert_allclose(problem.near, 1 / 3, atol=1e-14)
+        assert problem.notes == ()
+
+    def test_what_lies_inside_stays(self, net):
+        problem = ask(net, np.zeros((1, 2)), near=[1, 1, 1], upper=1.0, integer=[0])
+        assert problem.notes == ()
+
+
+def test_all_inputs_fixed_is_said(net):
+    problem = ask(net, np.zeros((1, 2)), fix={0: 1.0, 1: 2.0, 2: 3.0})
+    assert problem.domain.is_point
+    assert problem.notes == (
+        "all inputs are fixed: nothing is searched, f(x) is compared with y",
+    )
+
+
+def test_notes_stay_with_some_of_the_rows(net):
+    problem = ask(net, np.zeros((2, 2)), near=5.0 * np.ones(3), upper=1.0)
+    assert problem.take(np.array([1])).notes == problem.notes
