@@ -8,48 +8,28 @@ Members that are stored uncompressed (``numpy.savez``) can be read where they li
 from __future__ import annotations
 
 import io
-import os
-import struct
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.errors import DataError, FormatError, LimitError, shortlist
-from nninvert.files import regular_size, unreadable
+from nninvert.archive import (
+    check_claim,
+    check_names,
+    data_start,
+    member_names,
+    open_archive,
+    reading_member,
+)
+from nninvert.errors import DataError, FormatError, shortlist
 from nninvert.npy import NpyHeader, read_header
 
-ZIP_MAGIC = b"PK\x03\x04"
-EMPTY_ZIP_MAGIC = b"PK\x05\x06"
-
-MAX_MEMBERS = 65_536
-MAX_UNCHECKED_BYTES = 1 << 32
-MAX_RATIO = 100
-"""Measured numbers and trained ones hardly shrink: a member that claims more than 4 GiB
-and more than 100 times what is stored is a bomb. Keras draws the same two lines."""
+_EXPECTED = "an .npz file, which holds .npy members"
 
 MAX_TEXT_BYTES = 1 << 12
 """Of a member that is one word, its header included."""
-
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1  # APPNOTE.TXT 6.3.10, section 4.4.4, bit 0
-_LOCAL_HEADER = struct.Struct("<4s5H3L2H")  # section 4.3.7
-
-# What zipfile raises for damaged archives; their offsets may even be negative.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    struct.error,
-    NotImplementedError,
-    OverflowError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True)
@@ -82,8 +62,8 @@ class NpzMember:
         """
         file = self.header.file
         with (
-            _opened(self.source, file) as archive,
-            _reading(file, self.name),
+            open_archive(self.source, file, _EXPECTED) as archive,
+            reading_member(file, self.name),
             archive.open(self._info) as stream,
         ):
             stream.read(self.header.data_offset)
@@ -99,21 +79,10 @@ class NpzMember:
         FormatError
             If they do not stand where the archive says.
         """
-        if self._info.compress_type != zipfile.ZIP_STORED or self.header.nbytes == 0:
+        if self.header.nbytes == 0 or not isinstance(self.source, str):
             return None
-        if not isinstance(self.source, str):
-            return None
-        with open(self.source, "rb") as stream:
-            stream.seek(self._info.header_offset)
-            raw = stream.read(_LOCAL_HEADER.size)
-        if len(raw) < _LOCAL_HEADER.size or not raw.startswith(ZIP_MAGIC):
-            raise _damaged(self.header.file, self.name, "no local zip header")
-        *_, name_length, extra_length = _LOCAL_HEADER.unpack(raw)
-        start = self._info.header_offset + len(raw) + name_length + extra_length
-        offset = int(start) + self.header.data_offset
-        if offset + self.header.nbytes > os.path.getsize(self.source):
-            return None
-        return offset
+        start = data_start(self.source, self._info)
+        return None if start is None else start + self.header.data_offset
 
 
 @dataclass(frozen=True)
@@ -141,20 +110,6 @@ def is_npz(path: str) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def member_names(path: str) -> list[str]:
-    """The names in the archive, ``.npy`` included.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to read at `path`.
-    FormatError
-        If it is damaged.
-    """
-    with _opened(path, path) as archive:
-        return archive.namelist()
-
-
 def member_text(path: str, name: str) -> str:
     """A member that is one short text, as ``numpy.savez(path, name="csr")`` writes it.
 
@@ -165,7 +120,7 @@ def member_text(path: str, name: str) -> str:
     FormatError
         If it is damaged, there is no such member, or it is something else.
     """
-    with _opened(path, path) as archive, _reading(path, name):
+    with open_archive(path, path, _EXPECTED) as archive, reading_member(path, name):
         info = archive.NameToInfo.get(f"{name}.npy")
         if info is None or info.file_size > MAX_TEXT_BYTES:
             raise _no_text(path, name)
@@ -203,10 +158,10 @@ def list_npz(source: str | BinaryIO, *, file: str = "") -> NpzListing:
     file = file or str(source)
     arrays: dict[str, NpzMember] = {}
     refused: dict[str, DataError] = {}
-    with _opened(source, file) as archive:
+    with open_archive(source, file, _EXPECTED) as archive:
         for info in _checked(archive, file):
             name = info.filename.removesuffix(".npy")
-            with _reading(file, name), archive.open(info) as stream:
+            with reading_member(file, name), archive.open(info) as stream:
                 try:
                     header = read_header(
                         cast(BinaryIO, stream), file=file, field=f"'{name}'"
@@ -221,119 +176,17 @@ def list_npz(source: str | BinaryIO, *, file: str = "") -> NpzListing:
 
 def _checked(archive: zipfile.ZipFile, file: str) -> list[zipfile.ZipInfo]:
     """The .npy members, after comparing what they claim with what is there."""
-    members = archive.infolist()
-    if len(members) > MAX_MEMBERS:
-        raise LimitError(
-            "",
-            got=f"{len(members):,} members",
-            expected=f"at most {MAX_MEMBERS:,}",
-            file=file,
-        )
-    seen: set[str] = set()
-    for info in members:
-        _check_name(info.filename, seen, file)
-        seen.add(info.filename)
+    members = check_names(archive, file)
     arrays = [info for info in members if info.filename.endswith(".npy")]
     if not arrays:
         others = shortlist([info.filename for info in members])
         raise FormatError(
             "",
             got=f"a zip archive with {others or 'nothing in it'}",
-            expected="an .npz file, which holds .npy members",
+            expected=_EXPECTED,
             next_step="Is it a model or a spreadsheet?" if others else "",
             file=file,
         )
-    assert archive.fp is not None  # it is open
-    size = archive.fp.seek(0, os.SEEK_END)
     for info in arrays:
-        _check_claim(info, size, file)
+        check_claim(archive, info, file)
     return arrays
-
-
-def _check_name(name: str, seen: set[str], file: str) -> None:
-    got = ""
-    if name in seen:
-        got = "two members of this name"
-    elif name.startswith("/") or "\\" in name:
-        got = "an absolute path or a backslash"
-    elif ".." in name.split("/"):
-        got = "a way out of the archive"
-    if got:
-        raise FormatError(
-            f"'{name}'", got=got, expected="names as numpy.savez writes them", file=file
-        )
-
-
-def _check_claim(info: zipfile.ZipInfo, size: int, file: str) -> None:
-    """Judge a member by what the archive's directory says of it."""
-    field = f"'{info.filename}'"
-    if info.flag_bits & _ENCRYPTED:
-        raise FormatError(
-            field,
-            got="an encrypted member",
-            expected="one that opens without a password",
-            file=file,
-        )
-    if info.compress_type not in _METHODS:
-        raise FormatError(
-            field,
-            got=f"compression method {info.compress_type}",
-            expected="stored or deflated",
-            next_step="Save it with numpy.savez or numpy.savez_compressed.",
-            file=file,
-        )
-    if info.compress_size > size:
-        got = f"{info.compress_size:,} bytes in a file of {size:,}"
-        raise _damaged(file, info.filename, got)
-    if info.file_size > max(MAX_UNCHECKED_BYTES, MAX_RATIO * info.compress_size):
-        raise LimitError(
-            field,
-            got=f"{info.file_size:,} bytes, of which {info.compress_size:,} stored",
-            expected=f"at most {MAX_RATIO} times what is stored",
-            because="no real data shrink so far",
-            next_step="Save it with numpy.savez, uncompressed.",
-            file=file,
-        )
-
-
-@contextmanager
-def _opened(source: str | BinaryIO, file: str) -> Iterator[zipfile.ZipFile]:
-    if isinstance(source, str):
-        regular_size(source)
-    with ExitStack() as opened:
-        try:
-            if isinstance(source, str):
-                source = opened.enter_context(open(source, "rb"))
-            archive = opened.enter_context(zipfile.ZipFile(source))
-        except _ZIP_ERRORS as error:
-            raise FormatError(
-                "",
-                got="a zip archive that is cut off or damaged",
-                expected="an .npz file",
-                next_step="Copy or download it again.",
-                file=file,
-            ) from error
-        except OSError as error:
-            raise unreadable(file, error) from error
-        yield archive
-
-
-@contextmanager
-def _reading(file: str, name: str) -> Iterator[None]:
-    """Turn what zipfile raises about a member into a FormatError."""
-    try:
-        yield
-    except _ZIP_ERRORS as error:
-        raise _damaged(file, name, f"damaged data ({error})") from error
-    except OSError as error:
-        raise unreadable(file, error) from error
-
-
-def _damaged(file: str, name: str, got: str) -> FormatError:
-    return FormatError(
-        f"'{name}'",
-        got=got,
-        expected="a whole .npy array",
-        next_step="Copy or download the file again.",
-        file=file,
-    )

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from nninvert.archive import EMPTY_ZIP_MAGIC, ZIP_MAGIC
 from nninvert.arrays.dataset import read_hdf5
 from nninvert.arrays.loaded import LoadedArray
 from nninvert.arrays.npy import read_npy
@@ -23,7 +24,6 @@ from nninvert.files import HEAD_BYTES, impostor, status_of, unreadable
 from nninvert.hdf5 import is_hdf5
 from nninvert.hdf5.opening import SIGNATURE
 from nninvert.npy import MAGIC
-from nninvert.npz import EMPTY_ZIP_MAGIC, ZIP_MAGIC
 
 EXPECTED = ".npy, .npz, HDF5 or a table of numbers (CSV)"
 

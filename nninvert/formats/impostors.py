@@ -114,7 +114,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 def _zip(path: str) -> tuple[str, str]:
     """Archives by the names inside."""
-    from nninvert.npz import member_names
+    from nninvert.archive import member_names
 
     try:
         names = member_names(path)

@@ -16,7 +16,8 @@ class NpzWeights(BareReader):
 
     def sniff(self, head: bytes, path: str) -> bool:
         """A zip of .npy members."""
-        from nninvert.npz import ZIP_MAGIC, is_npz
+        from nninvert.archive import ZIP_MAGIC
+        from nninvert.npz import is_npz
 
         return head.startswith(ZIP_MAGIC) and is_npz(path)
 

@@ -107,7 +107,8 @@ class OwnNpz(_OwnReader):
 
     def sniff(self, head: bytes, path: str) -> bool:
         """A zip of .npy members, one of them ``nninvert.npy``."""
-        from nninvert.npz import ZIP_MAGIC, is_npz, member_names
+        from nninvert.archive import ZIP_MAGIC, member_names
+        from nninvert.npz import is_npz
 
         if not head.startswith(ZIP_MAGIC) or not is_npz(path):
             return False

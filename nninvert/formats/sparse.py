@@ -111,7 +111,8 @@ class SparseNpz(BareReader):
 
     def sniff(self, head: bytes, path: str) -> bool:
         """A zip of .npy members, among them format, shape and data."""
-        from nninvert.npz import ZIP_MAGIC, is_npz, member_names
+        from nninvert.archive import ZIP_MAGIC, member_names
+        from nninvert.npz import is_npz
 
         if not head.startswith(ZIP_MAGIC) or not is_npz(path):
             return False

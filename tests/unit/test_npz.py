@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from npy_files import npy_bytes, raw_npy
 
-from nninvert import npz
+from nninvert import archive
+from nninvert.archive import member_names
 from nninvert.errors import DataError, FormatError, InputError, LimitError
 from nninvert.npy import read_header
-from nninvert.npz import is_npz, list_npz, member_names
+from nninvert.npz import is_npz, list_npz
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(listed, monkeypatch):
     # 4 GiB is a size that real files have; a hundred times the packed one is not.
     with pytest.raises(FormatError, match=r"got 4,294,967,166 bytes of data"):
         listed(content)
-    monkeypatch.setattr(npz, "MAX_UNCHECKED_BYTES", 1 << 20)
+    monkeypatch.setattr(archive, "MAX_UNCHECKED_BYTES", 1 << 20)
     with pytest.raises(LimitError, match=r"'x.npy'.*at most 100 times what is stored"):
         listed(content)
 
@@ -198,7 +199,7 @@ def test_more_stored_than_the_file_holds(listed):
 
 
 def test_more_members_than_any_model_has(listed, monkeypatch):
-    monkeypatch.setattr(npz, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
     content = _archive(*((f"{k}.npy", ONES) for k in range(3)))
     with pytest.raises(LimitError, match="got 3 members, expected at most 2"):
         listed(content)
