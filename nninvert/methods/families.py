@@ -91,7 +91,8 @@ def _family(
         return
     domain = problem.domain
     fixed = (domain.lower == domain.upper) | domain.integer
-    free = free_directions(jacobian, fixed, _at_bound(domain, x), _tight(domain, x), most)
+    kept = np.vstack([jacobian, _equations(domain, float(np.linalg.norm(jacobian)))])
+    free = free_directions(kept, fixed, _at_bound(domain, x), _tight(domain, x), most)
 
     def meets(points: Float64) -> Mask:
         with np.errstate(all="ignore"):
@@ -113,6 +114,14 @@ def _at_bound(domain: Domain, x: Float64) -> Mask:
     size = np.where(np.isfinite(width), width, np.abs(x).max(initial=0.0))
     room = np.minimum(x - domain.lower, domain.upper - x)
     return np.asarray(room <= np.sqrt(tolerances.EPS64) * size)
+
+
+def _equations(domain: Domain, size: float) -> Float64:
+    """Normals of the equations between inputs, of this length: they are kept as y is."""
+    matrix, lower, upper = domain.constraints.between_sides()
+    normals = matrix[lower == upper]
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.asarray(normals / np.where(length > 0.0, length, 1.0) * (size or 1.0))
 
 
 def _tight(domain: Domain, x: Float64) -> Float64:

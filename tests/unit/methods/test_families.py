@@ -1,5 +1,7 @@
 """The family of answers around each row that is solved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from problems import dense, network
@@ -63,6 +65,24 @@ def test_bounds_and_fixed_inputs_end_intervals(net, rng):
     for direction, ends in zip(family.basis, family.intervals, strict=True):
         points = family.x + ends[:, None] * direction
         assert ((points >= 0.0) & (points <= 1.0)).all()
+
+
+def test_equations_and_whole_inputs_take_directions_away(rng):
+    net = network(rng.standard_normal((2, 6)))
+    problem = ask(net, np.array([[0.5, 0.2]]), fix={0: 1.0})
+    result = driver.invert(problem)
+    total = result.x.sum(axis=1)
+    domain = replace(
+        Domain.unlimited(6),
+        integer=np.arange(6) == 0,
+        constraints=Constraints.between(np.ones((1, 6)), total, total, ("sum",)),
+    )
+    moved = replace(problem, domain=domain)
+    (family,) = families(moved, result)
+    assert family.dimension == 2
+    np.testing.assert_allclose(family.basis.sum(axis=1), 0.0, atol=1e-14)
+    assert (family.basis[:, 0] == 0.0).all()
+    assert (family.lengths > 0.0).all()
 
 
 def test_rows_without_an_answer_are_left_out(net):
