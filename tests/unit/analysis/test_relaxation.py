@@ -1,5 +1,7 @@
 """Lines and relaxations hold every value, and tighten what intervals say."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +15,9 @@ from nninvert.analysis.bounds import (
     ranges,
     relax,
 )
+from nninvert.analysis.bounds.box import Box
 from nninvert.analysis.bounds.lines import lines
+from nninvert.analysis.bounds.relaxation import AffineStep, lower_bounds
 from nninvert.analysis.bounds.units import ActivationUnits, SlopeUnits
 from nninvert.context import Context
 from nninvert.layers import PReLU, Softmax
@@ -136,6 +140,33 @@ def test_relaxations_hold_every_value(net, rng, data):
         rounding = 1e-14 * (np.abs(values[-1]) @ np.abs(mixed.T))
         assert not (value < box.lower - rounding).any()
         assert not (value > box.upper + rounding).any()
+
+
+def exact_least(coefficients, matrices, lower, upper):
+    """The least of a product of matrices with the numbers of a box, as fractions."""
+    row = [Fraction(c) for c in coefficients]
+    for matrix in reversed(matrices):
+        row = [sum(r * Fraction(a) for r, a in zip(row, c, strict=True)) for c in matrix.T]
+    ends = zip(row, lower, upper, strict=True)
+    return sum(w * Fraction(lo if w > 0 else hi) for w, lo, hi in ends)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_is_paid_for(seed):
+    rng = np.random.default_rng(seed)
+    # Each map nearly undoes the one before, so that its rounding is all that is left.
+    matrix = rng.standard_normal((6, 6))
+    matrices = [matrix, np.linalg.inv(matrix)]
+    zero = np.zeros(6)
+    steps = [AffineStep(m, zero, zero) for m in matrices]
+    lower = rng.standard_normal(6) * 1e3
+    inner = matrix @ lower
+    boxes = [Box(lower, lower), Box(inner - 1e-6, inner + 1e-6)]
+    found = lower_bounds(np.eye(6), steps, boxes)
+    for row, least in zip(np.eye(6), found, strict=True):
+        exact = exact_least(row, matrices, lower, lower)
+        assert Fraction(float(least)) <= exact
+        assert float(exact) - least < 1e-9
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "sigmoid", "gelu", "leaky_relu:0.1"])
