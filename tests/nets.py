@@ -157,6 +157,11 @@ OUTPUTS = ("linear", "linear", "linear", "linear", "tanh", "sigmoid", "softmax")
 
 
 def nets(seed: int, which: str = "development") -> Iterator[Case]:
+    """Make every net of a seed, one after the other; see `names`."""
+    return map(named, names(seed, which))
+
+
+def names(seed: int, which: str = "development") -> list[str]:
     """Every architecture with every activation and both kinds of weights.
 
     Parameters
@@ -173,10 +178,12 @@ def nets(seed: int, which: str = "development") -> Iterator[Case]:
     """
     if seed not in SEEDS[which]:
         raise ValueError(f"seed {seed}: {which} has {SEEDS[which]}")
-    for architecture in ARCHITECTURES:
-        for activation in ACTIVATIONS:
-            for kind in WEIGHTS:
-                yield named(f"{architecture}-{activation}-{kind}-{seed}")
+    return [
+        f"{architecture}-{activation}-{kind}-{seed}"
+        for architecture in ARCHITECTURES
+        for activation in ACTIVATIONS
+        for kind in WEIGHTS
+    ]
 
 
 def named(name: str) -> Case:
