@@ -11,10 +11,9 @@ from nninvert.arrays.text import (
     not_a_number,
     number_of,
     separator_of,
-    text_lines,
 )
+from nninvert.arrays.text_file import lines_of
 from nninvert.errors import DataError
-from nninvert.files import impostor, read_head, unreadable
 
 COLUMNS = ("name", "lower", "upper", "fixed", "near")
 
@@ -64,16 +63,7 @@ def read_bounds(path: str) -> tuple[BoundsRow, ...]:
         Naming line and column of what cannot be meant.
     """
     place = Place(path, "bounds")
-    if found := impostor(read_head(path)):
-        got, next_step = found
-        raise DataError(
-            place.inside(), got=got, expected="CSV", next_step=next_step, file=path
-        )
-    try:
-        with open(path, "rb") as stream:
-            lines = list(text_lines(stream, place))
-    except OSError as error:
-        raise unreadable(path, error) from error
+    lines = lines_of(place, "CSV")
     number, text = lines[0] if lines else (1, "")
     separator = separator_of(text)
     header = cells_of(text, separator, place, number)
