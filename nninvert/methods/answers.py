@@ -1,0 +1,311 @@
+"""Several answers to each target: searched for from many starts, told apart, spread out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert import tolerances
+from nninvert.analysis.distinct import spread_out
+from nninvert.analysis.sensitivity import dense_is_cheap, is_layerwise_invertible
+from nninvert.analysis.starting_point import input_scale
+from nninvert.context import Notice, Progress
+from nninvert.errors import UsageError
+from nninvert.methods import driver
+from nninvert.methods.problem import Problem
+from nninvert.methods.restating import restated
+from nninvert.outcome import Proof, RowStatus, Uniqueness
+from nninvert.result import Answers, InversionResult, PlanStep
+
+Float64 = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+Search = Callable[[Problem, Float64], Float64]
+"""From a problem and starts (s, rows, n_in) to where the search ended, (s, rows, n_in)."""
+
+MOST_ANSWERS = 1000
+"""For more, the comparison of each with each takes longer than the search."""
+
+STARTS_PER_ANSWER = 4
+LEAST_STARTS = 24
+
+MEMORY_SHARE = 0.25
+"""Of the memory that the ends of all searches may take."""
+
+_SPREADS = (0.5, 1.0, 2.0, 4.0)
+"""In units of each input around `near`: how far random starts lie where inputs are open."""
+
+_ROUNDING = 1e-3 * tolerances.TARGET_FLOOR
+"""Residuals up to this part of the terms are rounding: see `tolerances.TARGET_FLOOR`."""
+
+
+def require_answers(problem: Problem, most: int) -> None:
+    """Refuse at once what cannot be searched for.
+
+    Raises
+    ------
+    UsageError
+        If `most` is no sensible number, or the ends of so many searches do not fit into
+        the memory, or Jacobians are too large to tell answers apart.
+    """
+    if not 1 <= most <= MOST_ANSWERS:
+        raise UsageError(
+            "--answers",
+            got=f"{most:,}",
+            expected=f"1 to {MOST_ANSWERS:,}",
+            because="every answer is compared with every other",
+        )
+    network = problem.network
+    each = 8 * problem.rows * network.n_in
+    room = MEMORY_SHARE * problem.context.memory
+    if starts_for(most) * each > room:
+        fitting = int(room / each) // STARTS_PER_ANSWER
+        raise UsageError(
+            "--answers",
+            got=f"{most:,} for each of {problem.rows:,} rows",
+            expected=f"at most {max(fitting, 1):,}",
+            because=f"the ends of {starts_for(most):,} searches for each take "
+            f"{starts_for(most) * each / 1e9:.1f} GB",
+            next_step="Invert fewer rows at a time",
+        )
+    if not dense_is_cheap(network) and not is_layerwise_invertible(
+        network, problem.context
+    ):
+        raise UsageError(
+            "--answers",
+            got=f"a Jacobian of {network.n_out:,} by {network.n_in:,} numbers",
+            expected=f"one with n_out n_in min(n_out, n_in) <= {tolerances.SVD_WORK:.0e}",
+            because="it tells answers apart",
+        )
+
+
+def starts_for(most: int) -> int:
+    """From how many starts that many answers are searched for."""
+    return max(LEAST_STARTS, STARTS_PER_ANSWER * most)
+
+
+def several(
+    problem: Problem, result: InversionResult, most: int, search: Search
+) -> InversionResult:
+    """Find up to `most` answers to each row, spread out; the best becomes the row's x.
+
+    Searches begin at random points inside the bounds, or around `near` where inputs are
+    open. What they end at is judged as the driver judges; different answers are those
+    that the tolerance does not join (`spread_out`), of which the farthest from each other
+    are taken. They are sorted by residual, then by distance from `near`: residuals that
+    rounding explains count as equal, and so do all that meet a tolerance asked for.
+
+    Parameters
+    ----------
+    problem : Problem
+    result : InversionResult
+        Of the same problem; rows that are proved to have no answer, or only one, are
+        left as they are.
+    most : int
+    search : callable
+
+    Returns
+    -------
+    InversionResult
+        With `answers`.
+    """
+    started = time.monotonic()
+    rows = _open_rows(result)
+    found = _as_given(problem, result, most)
+    if rows.size:
+        part = problem.take(rows)
+        ends = _ends(part, result.x[rows], most, search)
+        _fill(found, rows, part, ends)
+        result = _restated(problem, result, rows, found)
+    seconds = result.seconds + time.monotonic() - started
+    return replace(result, answers=found, seconds=seconds)
+
+
+def _open_rows(result: InversionResult) -> Rows:
+    """Rows that may have another answer."""
+    return np.array(
+        [
+            row
+            for row, status in enumerate(result.status)
+            if result.unique[row] is not Uniqueness.YES
+            and result.proof[row] is Proof.NONE
+            and status is not RowStatus.FAILED
+        ],
+        dtype=np.int64,
+    )
+
+
+def _as_given(problem: Problem, result: InversionResult, most: int) -> Answers:
+    """What is known before anything is searched for: one x in each row."""
+    rows = problem.rows
+    solved = result.solved.astype(np.int64)
+    x = np.full((rows, most, problem.network.n_in), np.nan, dtype=result.x.dtype)
+    residual, distance = np.full((rows, most), np.nan), np.full((rows, most), np.nan)
+    x[:, 0], residual[:, 0] = result.x, result.residual
+    distance[:, 0] = _lengths(problem, result.x - problem.near)
+    return Answers(
+        x=x,
+        residual=residual,
+        distance=distance,
+        count=solved,
+        found=solved.copy(),
+        starts=np.zeros(rows, dtype=np.int64),
+        apart=np.full(rows, np.nan),
+    )
+
+
+def _lengths(problem: Problem, steps: NDArray[np.floating]) -> Float64:
+    """Lengths of steps (..., n_in) in the units of the inputs."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.linalg.norm(steps / input_scale(problem.network), axis=-1))
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What the searches for some rows ended at, judged; the first is what was known.
+
+    Attributes
+    ----------
+    x : array, shape (s, rows, n_in)
+        As it would be written.
+    solved : bool array, shape (s, rows)
+    ratio : float64 array, shape (s, rows)
+        Largest error in tolerances; 0 where it counts as none.
+    residual : float64 array, shape (s, rows)
+    tolerance : float64 array, shape (s, rows, n_out)
+    starts : int
+        From how many starts.
+    """
+
+    x: NDArray[np.floating]
+    solved: NDArray[np.bool_]
+    ratio: Float64
+    residual: Float64
+    tolerance: Float64
+    starts: int
+
+
+def _ends(part: Problem, known: NDArray[np.floating], most: int, search: Search) -> _Ends:
+    """Search in batches, until there are starts enough or the time is up."""
+    total, batch = starts_for(most), max(LEAST_STARTS // 2, most)
+    random = np.random.default_rng([part.context.seed, total])
+    part.context.emit(Notice(f"answers: {total} starts for each of {part.rows} rows"))
+    parts, done = [known[None]], 0
+    while done < total and not part.context.should_stop():
+        count = min(batch, total - done)
+        starts = random_starts(part, count, random)
+        parts.append(_written(part, search(part, starts), known.dtype))
+        done += count
+        part.context.emit(Progress("answers", done, total))
+    return _judged(part, np.concatenate(parts), done)
+
+
+def random_starts(part: Problem, count: int, random: np.random.Generator) -> Float64:
+    """Points of the domain, shape (count, rows, n_in): evenly drawn in closed intervals.
+
+    Where an input is open they lie around `near`, by turns closer and farther.
+    """
+    low, high = part.domain.lower, part.domain.upper
+    closed = np.isfinite(low) & np.isfinite(high)
+    shape = (count, part.rows, part.network.n_in)
+    spread = np.resize(_SPREADS, count)[:, None, None] * input_scale(part.network)
+    around = part.near + spread * random.standard_normal(shape)
+    width = np.where(closed, high - np.where(closed, low, 0.0), 0.0)
+    inside = np.where(closed, low, 0.0) + width * random.random(shape)
+    drawn = np.where(closed, inside, around).reshape(-1, shape[-1])
+    return part.domain.project(drawn).reshape(shape)
+
+
+def _written(
+    part: Problem, ends: Float64, dtype: np.dtype[np.floating]
+) -> NDArray[np.floating]:
+    return np.stack([driver._cast(part, x, dtype) for x in ends])
+
+
+def _judged(part: Problem, x: NDArray[np.floating], starts: int) -> _Ends:
+    judged = [driver._judge(part, points) for points in x]
+    tolerance = np.stack([one.tolerance for one in judged])
+    fitted = np.stack([one.fitted for one in judged])
+    terms = np.stack([one.terms for one in judged])
+    targets = part.targets
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.where(targets.wanted, np.abs(fitted - targets.values), 0.0)
+        level = max(_ROUNDING, 8.0 * float(np.finfo(x.dtype).eps))
+        met = error <= level * np.maximum(np.abs(targets.values), terms)
+        if part.within is not None:
+            met = error <= tolerance
+        ratio = np.where(met, 0.0, error / np.maximum(tolerance, 1e-300))
+    return _Ends(
+        x=x,
+        solved=np.stack([one.solved for one in judged]),
+        ratio=ratio.max(axis=2),
+        residual=error.max(axis=2),
+        tolerance=tolerance,
+        starts=starts,
+    )
+
+
+def _fill(found: Answers, rows: Rows, part: Problem, ends: _Ends) -> None:
+    """Choose among the ends of each row, and write the chosen into `found`."""
+    scale = input_scale(part.network)
+    distance = _lengths(part, ends.x - part.near)
+    for place, row in enumerate(rows):
+        found.starts[row] = ends.starts
+        usable = np.flatnonzero(ends.solved[:, place])
+        if not usable.size:
+            continue
+        first = usable[np.lexsort((distance[usable, place], ends.ratio[usable, place]))][0]
+        order = _told_apart(part, ends, place, usable, first, scale)
+        chosen = order[: found.most]
+        chosen = chosen[np.lexsort((distance[chosen, place], ends.ratio[chosen, place]))]
+        count = len(chosen)
+        found.x[row], found.residual[row], found.distance[row] = np.nan, np.nan, np.nan
+        found.x[row, :count] = ends.x[chosen, place]
+        found.residual[row, :count] = ends.residual[chosen, place]
+        found.distance[row, :count] = distance[chosen, place]
+        found.count[row], found.found[row] = count, len(order)
+        found.apart[row] = _closest(found.x[row, :count] / scale)
+
+
+def _told_apart(
+    part: Problem, ends: _Ends, place: int, usable: Rows, first: int, scale: Float64
+) -> Rows:
+    """Places in `ends` of the distinct answers of one row, the farthest first."""
+    wanted = part.targets.wanted[place]
+    x = ends.x[usable, place].astype(np.float64)
+    tol = ends.tolerance[usable, place][:, wanted, None]
+    with np.errstate(all="ignore"):
+        slopes = part.network.linearize(x).dense()[:, wanted] * scale / tol
+    rounding = np.linalg.norm(x / scale, axis=1) * float(np.finfo(ends.x.dtype).eps)
+    begin = int(np.flatnonzero(usable == first)[0])
+    return usable[spread_out(x / scale, slopes, rounding, begin)]
+
+
+def _closest(x: Float64) -> float:
+    """Smallest distance between two of the rows; NaN for fewer than two."""
+    if len(x) < 2:
+        return float("nan")
+    return min(
+        float(np.linalg.norm(x[k + 1 :] - x[k], axis=1).min()) for k in range(len(x) - 1)
+    )
+
+
+def _restated(
+    problem: Problem, result: InversionResult, rows: Rows, found: Answers
+) -> InversionResult:
+    """The result with the best answer of each row as its x, everything said of it anew."""
+    better = rows[(found.count[rows] > 0) & _differs(found.x[rows, 0], result.x[rows])]
+    why = f"up to {found.most} answers, from {int(found.starts[rows].max())} starts each"
+    steps = (*result.plan.steps, PlanStep("lsq", int(rows.size), why))
+    result = replace(result, plan=replace(result.plan, steps=steps))
+    if not better.size:
+        return result
+    return restated(problem, result, better, found.x[better, 0])
+
+
+def _differs(x: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.bool_]:
+    return np.asarray((x != other).any(axis=1))
