@@ -141,7 +141,9 @@ class _RowSearch:
         self.part = problem.take(np.array([row]))
         bounds = problem.domain
         self.region = Region(problem.near[row], bounds.lower, bounds.upper, scale)
-        self.smooth = SmoothMap(self.value, self.jacobian, self.curvature)
+        self.smooth = SmoothMap(
+            self.value, self.jacobian, lambda x, w, d: d @ self.curvature(x, w)
+        )
 
     def run(self, start: Float64 | None) -> LeastChange:
         """The search, once more where the tolerance at its end admits what it found."""

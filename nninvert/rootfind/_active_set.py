@@ -80,7 +80,7 @@ def _solve(program: Program, sides: Sides) -> tuple[Float64, Float64]:
     target = held[k:][tight] - program.rows[tight] @ x
     hessian = program.hessian
     if hessian is not None:
-        hessian = hessian[np.ix_(free, free)]
+        hessian = hessian.of_variables(np.flatnonzero(free))
     inner = program.rows[np.ix_(tight, free)]
     if inner.shape[0] > inner.shape[1]:
         raise Dependent

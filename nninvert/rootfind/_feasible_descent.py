@@ -9,8 +9,11 @@ import numpy as np
 
 from nninvert.rootfind._band import Band, Float64, Region, SmoothMap
 from nninvert.rootfind._feasible_start import project
+from nninvert.rootfind._hessian import sketched
+from nninvert.rootfind._linearised import Linearised
 from nninvert.rootfind.quadratic import (
     ActiveSet,
+    Hessian,
     Outcome,
     QuadraticSolution,
     solve_quadratic,
@@ -24,8 +27,8 @@ MAX_CORRECTIONS = 6
 that is proportional to the length of the step."""
 
 STATIONARY = 1e-10
-"""Predicted decrease, relative to the squared distance, at which the descent ends: half
-of it is the relative error of the distance."""
+"""Predicted decrease, relative to the squared distance, at which the descent ends with one
+more step: half of it is the relative error of the distance without that."""
 
 NEGLIGIBLE = 1e-8
 """The same, at which a point from which no step was taken still counts as the nearest:
@@ -48,13 +51,6 @@ INSIDE = 0.9
 
 SHRINK = 0.25
 """The next trust radius after a step that was not taken, relative to its length."""
-
-CONVEX = 0.05
-"""Least eigenvalue of the Hessian that the quadratic programs get; that of the squared
-distance is 1."""
-
-RANK = 1e-12
-"""Singular values of the Jacobian of equations below this part of the largest are zero."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +125,9 @@ class _State:
         self.x = x
         self.value = smooth.value(x)
         self.radius = np.inf
-        self.inverse: Float64 = np.zeros((0, 0))
+        self.hessian: Hessian | None = None
         self.guess: ActiveSet | None = None
-        self.multipliers: Float64 | None = None
+        self.multipliers = np.zeros_like(self.value)
         self.decrease = np.nan
 
     def summary(self, *, stopped: bool, steps: int) -> Descended:
@@ -146,32 +142,26 @@ class _State:
 
     def linearise(self) -> None:
         """Constraints, gradient and Hessian of the quadratic program at x."""
-        region, band = self.region, self.band
-        free = region.lower < region.upper
-        self.jacobian = self.smooth.jacobian(self.x) * np.where(free, region.scale, 0.0)
-        self.offset = region.offset(self.x)
-        equation = band.equation
-        left, values, right = np.linalg.svd(self.jacobian[equation], full_matrices=False)
-        rank = int(np.count_nonzero(values > RANK * values.max(initial=0.0)))
-        # Orthonormal rows instead of the equations: their right-hand sides become the
-        # shortest way back to the target, and none depends on another.
-        if self.guess is not None and rank != self.inverse.shape[1]:
+        region = self.region
+        jacobian = self.smooth.jacobian(self.x) * region.scale * region.free
+        linear = Linearised(jacobian, self.band)
+        if self.guess is not None and linear.rows.shape[0] != self.guess.rows.size:
             self.guess = None
-        self.inverse = left[:, :rank] / values[:rank]
-        self.rows = np.concatenate([right[:rank], self.jacobian[~equation]])
-        self.isolated = rank == int(np.count_nonzero(free))
+        self.jacobian, self.linear = jacobian, linear
+        self.offset = region.offset(self.x)
+        self.isolated = linear.rank == int(np.count_nonzero(region.free))
         self.hessian = self._hessian()
 
-    def _hessian(self) -> Float64 | None:
-        curvature, multipliers = self.smooth.curvature, self.multipliers
-        if curvature is None or multipliers is None or not multipliers.any():
+    def _hessian(self) -> Hessian | None:
+        bend, multipliers = self.smooth.bend, self.multipliers
+        if bend is None or not multipliers.any():
             return None
         scale = self.region.scale
-        bend = curvature(self.x, multipliers) * scale[:, None] * scale
-        matrix = np.eye(scale.size) - 0.5 * (bend + bend.T)
-        if not np.isfinite(matrix).all():
-            return None
-        return _convex(matrix)
+
+        def product(directions: Float64) -> Float64:
+            return bend(self.x, multipliers, directions * scale) * scale
+
+        return sketched(product, scale.size, self.hessian)
 
     def improve(self) -> bool:
         """Take a step; False where the point is stationary or none is accepted."""
@@ -188,6 +178,7 @@ class _State:
             gain = 2.0 * abs(predicted) / self.square
             if length < INSIDE * self.radius and gain <= STATIONARY:
                 self.decrease = gain
+                self._try(solution, predicted)
                 return False
             if self._try(solution, predicted):
                 return True
@@ -207,28 +198,23 @@ class _State:
         return False
 
     def _predicted(self, step: Float64) -> float:
-        bent = step if self.hessian is None else self.hessian @ step
+        bent = step if self.hessian is None else self.hessian.apply(step)
         return -float(self.offset @ step + 0.5 * step @ bent)
 
     def _program(self, bend: Float64) -> QuadraticSolution:
         """Solve the program whose constraints are f + J d + bend."""
-        band, region = self.band, self.region
-        equation = band.equation
-        off = self.value + bend - band.target
-        back = -(self.inverse.T @ off[equation])
-        # At d = 0 nothing is violated even if x lies in the margin.
-        room = band.room[~equation]
-        rest = off[~equation]
-        low, high = -room - rest, room - rest
+        low, high = self.linear.sides(self.value + bend)
         if not bend.any():
-            low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-        lower = (region.lower - self.x) / region.scale
-        upper = (region.upper - self.x) / region.scale
+            # At d = 0 nothing is violated even if x lies in the margin.
+            rest = slice(self.linear.rank, None)
+            low[rest] = np.minimum(low[rest], 0.0)
+            high[rest] = np.maximum(high[rest], 0.0)
+        lower, upper = self.region.steps(self.x)
         return solve_quadratic(
             self.offset,
-            self.rows,
-            np.concatenate([back, low]),
-            np.concatenate([back, high]),
+            self.linear.rows,
+            low,
+            high,
             np.maximum(lower, -self.radius),
             np.minimum(upper, self.radius),
             hessian=self.hessian,
@@ -277,22 +263,7 @@ class _State:
         length = float(np.abs(solution.x).max())
         if gained > GOOD * predicted:
             self.radius = max(self.radius, 3.0 * length)
-        equation = self.band.equation
-        rank = self.inverse.shape[1]
-        multipliers = np.zeros_like(value)
-        multipliers[equation] = self.inverse @ solution.multipliers[:rank]
-        multipliers[~equation] = solution.multipliers[rank:]
-        self.multipliers, self.guess = multipliers, solution.active
+        self.multipliers = self.linear.multipliers(solution.multipliers)
+        self.guess = solution.active
         self.x, self.value = x, value
         return True
-
-
-def _convex(matrix: Float64) -> Float64:
-    """The matrix, its eigenvalues raised to `CONVEX` where they are smaller."""
-    shifted = matrix - CONVEX * np.eye(matrix.shape[0])
-    try:
-        np.linalg.cholesky(shifted)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(matrix)
-        return np.asarray((vectors * np.maximum(values, CONVEX)) @ vectors.T)
-    return matrix

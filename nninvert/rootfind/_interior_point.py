@@ -99,7 +99,7 @@ class InteriorPoint:
         """Size of the Hessian: turns lengths into multipliers."""
         if self.program.hessian is None:
             return 1.0
-        return float(self.program.hessian.diagonal().mean())
+        return self.program.hessian.mean
 
     def iterate(self) -> tuple[Outcome, int]:
         """Take steps until the stop rule holds, a certificate is found or none helps."""

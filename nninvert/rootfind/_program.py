@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.rootfind._hessian import Hessian
+
 Float64 = NDArray[np.float64]
 Sides = NDArray[np.int8]
 
@@ -32,8 +34,9 @@ class Program:
 
     Attributes
     ----------
-    gradient, hessian : float64 arrays, shapes (k,) and (k, k)
-        Of the variables that are not fixed; `hessian` None for the identity.
+    gradient : float64 array, shape (k,)
+    hessian : Hessian or None
+        Of the variables that are not fixed; None for the identity.
     rows : float64 array, shape (r, k)
         The rows with a finite side, each of length one.
     low, high : float64 arrays, shape (k + r,)
@@ -43,7 +46,7 @@ class Program:
     """
 
     gradient: Float64
-    hessian: Float64 | None
+    hessian: Hessian | None
     rows: Float64
     low: Float64
     high: Float64
@@ -64,7 +67,7 @@ class Program:
         row_upper: Float64,
         lower: Float64,
         upper: Float64,
-        hessian: Float64 | None,
+        hessian: Hessian | None,
     ) -> Program:
         """Take fixed variables and open rows out; scale the others to length one."""
         kept = np.flatnonzero(lower < upper)
@@ -79,8 +82,8 @@ class Program:
         used = np.flatnonzero(closed & (length > 0.0))
         inner = gradient[kept]
         if hessian is not None:
-            inner = inner + (hessian @ fixed)[kept]
-            hessian = hessian[np.ix_(kept, kept)]
+            inner = inner + hessian.apply(fixed)[kept]
+            hessian = hessian.of_variables(kept)
         low = (row_lower - shift)[used] / length[used]
         high = (row_upper - shift)[used] / length[used]
         return cls(
@@ -111,7 +114,7 @@ class Program:
         """Gradient of the objective at x, g + H x."""
         if self.hessian is None:
             return self.gradient + x
-        return self.gradient + self.hessian @ x
+        return self.gradient + self.hessian.apply(x)
 
     def reduced_sides(self, active: ActiveSet) -> Sides:
         """The sides in the order of `low` and `high`; an open side holds nothing back."""

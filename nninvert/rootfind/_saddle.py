@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.rootfind._hessian import Hessian
+
 Float64 = NDArray[np.float64]
 
 DEPENDENT = 1e-13
@@ -22,7 +24,7 @@ class SaddleSystem:
 
     Parameters
     ----------
-    hessian : float64 array, shape (n, n), or None
+    hessian : Hessian or None
         H; None: the identity.
     diagonal : float64 array, shape (n,)
         D >= 0.
@@ -38,33 +40,51 @@ class SaddleSystem:
 
     Notes
     -----
-    Without a Hessian and with m <= n the matrix ``A (I + D)^-1 A^T + E`` of order m is
-    factored; else ``H + D + A^T E^-1 A`` of order n over the rows with E > 0, and the
-    Schur complement of the others. One step of iterative refinement regains what the
-    products lose.
+    With m <= n the matrix ``A (H + D)^-1 A^T + E`` of order m is factored, the inverse
+    being that of a diagonal matrix with the Hessian's few directions added (Sherman,
+    Morrison, Woodbury); else ``H + D + A^T E^-1 A`` of order n over the rows with E > 0,
+    and the Schur complement of the others. One step of iterative refinement regains what
+    the products lose.
     """
 
     def __init__(
         self,
-        hessian: Float64 | None,
+        hessian: Hessian | None,
         diagonal: Float64,
         rows: Float64,
         compliance: Float64,
     ) -> None:
         self._hessian, self._diagonal = hessian, diagonal
         self._rows, self._compliance = rows, compliance
-        self._small = hessian is None and rows.shape[0] <= rows.shape[1]
+        self._small = rows.shape[0] <= rows.shape[1]
         if self._small:
-            scaled = rows / (1.0 + diagonal)
-            self._outer = _Cholesky(_plus_diagonal(scaled @ rows.T, compliance))
-            return
+            self._weight = 1.0 / (1.0 + diagonal)
+            self._factor_small()
+        else:
+            self._factor_large()
+
+    def _factor_small(self) -> None:
+        """The Schur complement of the variables, of the order of the rows."""
+        rows, hessian = self._rows, self._hessian
+        matrix = (rows * self._weight) @ rows.T
+        if hessian is not None:
+            bent = self._weight[:, None] * hessian.vectors
+            core = _plus_diagonal(hessian.vectors.T @ bent, 1.0 / hessian.excess)
+            self._bent, self._core = bent, np.linalg.inv(core)
+            across = rows @ bent
+            matrix = matrix - across @ self._core @ across.T
+        self._outer = _Cholesky(_plus_diagonal(matrix, self._compliance))
+
+    def _factor_large(self) -> None:
+        """The matrix of the variables, and the Schur complement of the equations."""
+        rows, compliance = self._rows, self._compliance
         self._hard = compliance == 0.0
         soft = rows[~self._hard]
         matrix = (soft / compliance[~self._hard, None]).T @ soft
-        if hessian is None:
-            matrix = _plus_diagonal(matrix, 1.0 + diagonal)
+        if self._hessian is None:
+            matrix = _plus_diagonal(matrix, 1.0 + self._diagonal)
         else:
-            matrix = _plus_diagonal(matrix + hessian, diagonal)
+            matrix = _plus_diagonal(matrix + self._hessian.dense(), self._diagonal)
         self._inner = _Cholesky(matrix)
         hard = rows[self._hard]
         self._spread = self._inner.solve(hard.T)
@@ -72,19 +92,26 @@ class SaddleSystem:
 
     def solve(self, a: Float64, b: Float64) -> tuple[Float64, Float64]:
         """Return dx, dy."""
-        dx, dy = self._solve_once(a, b)
-        product = dx if self._hessian is None else self._hessian @ dx
+        once = self._solve_small if self._small else self._solve_large
+        dx, dy = once(a, b)
+        product = dx if self._hessian is None else self._hessian.apply(dx)
         rest_a = a - product - self._diagonal * dx + self._rows.T @ dy
         rest_b = b - self._rows @ dx - self._compliance * dy
-        more_x, more_y = self._solve_once(rest_a, rest_b)
+        more_x, more_y = once(rest_a, rest_b)
         return dx + more_x, dy + more_y
 
-    def _solve_once(self, a: Float64, b: Float64) -> tuple[Float64, Float64]:
+    def _solve_small(self, a: Float64, b: Float64) -> tuple[Float64, Float64]:
+        dy = self._outer.solve(b - self._rows @ self._divided(a))
+        return self._divided(a + self._rows.T @ dy), dy
+
+    def _divided(self, a: Float64) -> Float64:
+        """(H + D)^-1 a."""
+        if self._hessian is None:
+            return self._weight * a
+        return self._weight * a - self._bent @ (self._core @ (self._bent.T @ a))
+
+    def _solve_large(self, a: Float64, b: Float64) -> tuple[Float64, Float64]:
         rows = self._rows
-        if self._small:
-            weight = 1.0 / (1.0 + self._diagonal)
-            dy = self._outer.solve(b - rows @ (weight * a))
-            return weight * (a + rows.T @ dy), dy
         soft, stiffness = rows[~self._hard], 1.0 / self._compliance[~self._hard]
         force = a + soft.T @ (stiffness * b[~self._hard])
         dx = self._inner.solve(force)

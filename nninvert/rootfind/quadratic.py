@@ -1,4 +1,4 @@
-"""Small dense convex quadratic programs with rows and bounds, each side optional."""
+"""Dense convex quadratic programs with rows and bounds, each side optional."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nninvert.rootfind._active_set import settle
+from nninvert.rootfind._hessian import Hessian
 from nninvert.rootfind._interior_point import InteriorPoint, Outcome
 from nninvert.rootfind._program import ActiveSet, Float64, Program, Sides
 
-__all__ = ["ActiveSet", "Outcome", "QuadraticSolution", "solve_quadratic"]
+__all__ = ["ActiveSet", "Hessian", "Outcome", "QuadraticSolution", "solve_quadratic"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def solve_quadratic(
     lower: Float64,
     upper: Float64,
     *,
-    hessian: Float64 | None = None,
+    hessian: Hessian | None = None,
     guess: ActiveSet | None = None,
 ) -> QuadraticSolution:
     """Minimise g^T x + x^T H x / 2 subject to l <= A x <= u and lower <= x <= upper.
@@ -64,8 +65,8 @@ def solve_quadratic(
         l <= u; infinite where a side is open, equal for an equation.
     lower, upper : float64 arrays, shape (n,)
         lower <= upper; infinite where open, equal where a variable is fixed.
-    hessian : float64 array, shape (n, n), default None
-        H, symmetric and positive definite; None: the identity.
+    hessian : Hessian, default None
+        H, the identity and what a few directions add to it; None: the identity.
     guess : ActiveSet or None, default None
         Tried first (None: nothing active): where it, or one a few exchanges away, is
         right, the solution is found without interior point steps.
@@ -80,7 +81,8 @@ def solve_quadratic(
     Mehrotra's predictor-corrector method from an infeasible start with one step length
     for the primal and the dual variables ([1]_, algorithm 16.4), with slacks for every
     finite side. Equations have no slack. Each step costs one Cholesky factorisation of
-    order min(m, n), or n with a Hessian, and the product that forms the matrix.
+    order min(m, n), and the product that forms the matrix: with few rows no matrix of the
+    variables is made, however many they are, and whatever the Hessian.
 
     It ends when the residuals of all equations of the optimality system and the largest
     complementarity product are below 1e-10 of the program's own sizes. The active

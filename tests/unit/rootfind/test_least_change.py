@@ -28,7 +28,7 @@ def linear(A):
 SPHERE = SmoothMap(
     lambda x: np.array([x @ x]),
     lambda x: 2.0 * x[None],
-    lambda x, w: 2.0 * w[0] * np.eye(x.size),
+    lambda x, w, d: 2.0 * w[0] * d,
 )
 
 
@@ -57,12 +57,12 @@ def random_net(seed, sizes, gain, activation="tanh"):
             product = slope[:, None] * (kernel.T @ product)
         return layers[-1][0].T @ product
 
-    def curvature(x, weights):
-        steps = 1e-5 * np.eye(x.size)
+    def bend(x, weights, directions):
+        steps = 1e-5 * directions
         rows = [weights @ (jacobian(x + d) - jacobian(x - d)) for d in steps]
         return np.array(rows) / 2e-5
 
-    return SmoothMap(value, jacobian, curvature if activation == "tanh" else None)
+    return SmoothMap(value, jacobian, bend if activation == "tanh" else None)
 
 
 def spare_starts(n):

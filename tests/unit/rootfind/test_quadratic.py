@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from nninvert.rootfind._active_set import settle
+from nninvert.rootfind._hessian import Hessian
 from nninvert.rootfind._interior_point import InteriorPoint
 from nninvert.rootfind._program import Program
 from nninvert.rootfind._saddle import Dependent, SaddleSystem
@@ -17,11 +18,17 @@ from nninvert.rootfind.quadratic import ActiveSet, Outcome, solve_quadratic
 OPEN = np.inf
 
 
+def curved(matrix):
+    """Any positive definite matrix as the identity and what its eigenvectors add."""
+    values, vectors = np.linalg.eigh(matrix)
+    return Hessian(vectors, values - 1.0)
+
+
 def optimality(g, rows, low, high, lower, upper, hessian, found):
     """Largest violation of the optimality conditions; zero only at the solution."""
     x, y = found.x, found.multipliers
     z = rows @ x
-    bound = (g + (x if hessian is None else hessian @ x)) - rows.T @ y
+    bound = (g + (x if hessian is None else hessian.apply(x))) - rows.T @ y
     free = lower < upper
     outside = max(np.max(low - z, initial=0.0), np.max(z - high, initial=0.0))
     with np.errstate(invalid="ignore"):
@@ -55,7 +62,7 @@ def random_program(seed, m, n, *, with_hessian):
     hessian = None
     if with_hessian:
         root = rng.normal(size=(n, n))
-        hessian = root @ root.T / n + 0.1 * np.eye(n)
+        hessian = curved(root @ root.T / n + 0.1 * np.eye(n))
     return 2.0 * rng.normal(size=n), rows, low, high, lower, upper, hessian
 
 
@@ -117,7 +124,13 @@ def test_agrees_with_bounded_least_squares():
     box = np.full(7, 0.2)
     reference = optimize.lsq_linear(A, b, (-box, box), method="bvls", tol=1e-14)
     found = solve_quadratic(
-        -A.T @ b, np.zeros((0, 7)), np.zeros(0), np.zeros(0), -box, box, hessian=A.T @ A
+        -A.T @ b,
+        np.zeros((0, 7)),
+        np.zeros(0),
+        np.zeros(0),
+        -box,
+        box,
+        hessian=curved(A.T @ A),
     )
     np.testing.assert_allclose(found.x, reference.x, atol=1e-10)
 
@@ -222,11 +235,11 @@ def test_saddle_systems(m, n, with_hessian):
     rng = np.random.default_rng(0)
     rows, diagonal = rng.normal(size=(m, n)), rng.uniform(size=n)
     compliance = np.where(np.arange(m) < 2, 0.0, 0.5)
-    hessian = np.diag(rng.uniform(1.0, 2.0, n)) if with_hessian else None
+    hessian = curved(np.diag(rng.uniform(1.0, 2.0, n))) if with_hessian else None
     a, b = rng.normal(size=n), rng.normal(size=m)
     dx, dy = SaddleSystem(hessian, diagonal, rows, compliance).solve(a, b)
-    curved = dx if hessian is None else hessian @ dx
-    np.testing.assert_allclose(curved + diagonal * dx - rows.T @ dy, a, atol=1e-12)
+    product = dx if hessian is None else hessian.apply(dx)
+    np.testing.assert_allclose(product + diagonal * dx - rows.T @ dy, a, atol=1e-12)
     np.testing.assert_allclose(rows @ dx + compliance * dy, b, atol=1e-12)
 
 
