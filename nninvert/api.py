@@ -6,11 +6,11 @@ target's type says about its precision is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -26,6 +26,9 @@ from nninvert.context import Context
 from nninvert.errors import DataError
 from nninvert.formats import ReadOptions, from_arrays
 from nninvert.methods import driver
+from nninvert.methods.answers import require_answers, several
+from nninvert.methods.domain import Constraints
+from nninvert.methods.families import families, require_families
 from nninvert.methods.problem import Problem
 from nninvert.methods.question import as_rows, ask
 from nninvert.methods.targets import judge_targets
@@ -100,9 +103,13 @@ def invert(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     fix: Mapping[int, float] | None = None,
+    integer: Sequence[int] | None = None,
+    constraints: Constraints | None = None,
     nan_is_free: bool = False,
     single: bool | None = None,
     dtype: DTypeLike = np.float64,
+    answers: int | None = None,
+    family: bool = False,
     context: Context | None = None,
 ) -> InversionResult:
     """Find x with f(x) = y for each row, or the nearest thing, and say which it is.
@@ -124,12 +131,21 @@ def invert(
         Bounds of x.
     fix : mapping of int to float, default None
         Inputs held at a value.
+    integer : sequence of int, default None
+        Inputs that must be whole numbers.
+    constraints : Constraints, default None
+        Linear inequalities between inputs.
     nan_is_free : bool, default False
         NaN in y marks outputs that do not matter.
     single : bool or None, default None
         As in `forward`.
     dtype : numpy type, default float64
         Type of the x that is handed out; what is judged is x after the cast.
+    answers : int or None, default None
+        Look for up to so many answers to each row, spread out; the best becomes `x`, all
+        are in `answers`. None: one.
+    family : bool, default False
+        Describe the answers around each x that is SOLVED, in `families`.
     context : Context, default None
         Memory, disk, engine, time limit, listener; it stays open, and its `rows` becomes
         the number of targets. None: a new one, closed in the end.
@@ -137,21 +153,42 @@ def invert(
     Returns
     -------
     InversionResult
-        With `status`, `residual`, `unique`, `digits` for each row.
+        With `status`, `residual`, `unique`, `digits` for each row; `answers` and
+        `families` where they were asked for.
 
     Raises
     ------
     ShapeError, DataError
         If y cannot be targets of this network.
     UsageError
-        If options contradict each other or the method cannot be used.
+        If options contradict each other, the method cannot be used, or so many answers
+        or a family cannot be had.
     """
     with _opened(context) as used:
         problem = _problem(
-            network, y, within, near, lower, upper, fix, nan_is_free, single, used
+            network,
+            y,
+            used,
+            within=within,
+            near=near,
+            lower=lower,
+            upper=upper,
+            fix=fix,
+            integer=integer,
+            constraints=constraints,
+            nan_is_free=nan_is_free,
+            single=single,
         )
         prepare(network, used)
+        if family:
+            require_families(problem)
+        if answers is not None:
+            require_answers(problem, answers)
         result = driver.invert(problem, method=method, dtype=dtype)
+        if answers is not None:
+            result = several(problem, result, answers)
+        if family:
+            result = replace(result, families=families(problem, result))
         result = replace(result, solves=solve_summaries(network, used))
         return result if context else replace(result, kept=conclude(used))
 
@@ -169,6 +206,8 @@ def check(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     fix: Mapping[int, float] | None = None,
+    integer: Sequence[int] | None = None,
+    constraints: Constraints | None = None,
     single: bool | None = None,
     context: Context | None = None,
 ) -> CheckReport:
@@ -188,7 +227,7 @@ def check(
         Structure only.
     max_condition : float or None, default None
         Layers with a larger condition number are listed.
-    within, near, lower, upper, fix, single, context
+    within, near, lower, upper, fix, integer, constraints, single, context
         As in `invert`; for `target`.
 
     Returns
@@ -207,7 +246,17 @@ def check(
         problem = None
         if target is not None:
             problem = _problem(
-                network, target, within, near, lower, upper, fix, False, single, used
+                network,
+                target,
+                used,
+                within=within,
+                near=near,
+                lower=lower,
+                upper=upper,
+                fix=fix,
+                integer=integer,
+                constraints=constraints,
+                single=single,
             )
         if not quick:
             announce_structure(network, used)
@@ -316,27 +365,19 @@ class Session:
 def _problem(
     network: Network,
     y: Values,
-    within: float | str | ArrayLike | None,
-    near: Values | None,
-    lower: ArrayLike | None,
-    upper: ArrayLike | None,
-    fix: Mapping[int, float] | None,
-    nan_is_free: bool,
-    single: bool | None,
     context: Context,
+    *,
+    near: Values | None,
+    **question: Any,
 ) -> Problem:
+    """The problem of `ask`; it knows how the values were stored."""
     problem = ask(
         network,
         _stored(y),
-        within=within,
         near=None if near is None else _stored(near),
-        lower=lower,
-        upper=upper,
-        fix=fix,
-        nan_is_free=nan_is_free,
-        single=single,
         decimals=y.half_step if isinstance(y, LoadedArray) else None,
         context=context,
+        **question,
     )
     context.rows = problem.rows
     return problem

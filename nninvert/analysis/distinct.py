@@ -25,7 +25,7 @@ one side of the target; twice again, for what the first order leaves out."""
 
 
 def spread_out(
-    x: Float64, jacobian: Float64, rounding: Float64, first: int
+    x: Float64, jacobian: Float64, rounding: Float64, preferred: Mask, first: int
 ) -> NDArray[np.int64]:
     """Indices of distinct answers, each the farthest from all before it.
 
@@ -41,6 +41,8 @@ def spread_out(
         where it is not known: then the other one's decides.
     rounding : float64 array, shape (c,)
         How far rounding may have moved each.
+    preferred : bool array, shape (c,)
+        These come before all others.
     first : int
         Where to begin.
     """
@@ -56,7 +58,8 @@ def spread_out(
         left[new] = False
         if not left.any():
             return np.array(order, dtype=np.int64)
-        new = int(np.argmax(np.where(left, nearest, -1.0)))
+        pool = left & preferred if (left & preferred).any() else left
+        new = int(np.argmax(np.where(pool, nearest, -1.0)))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from nninvert.methods.problem import Problem
 from nninvert.methods.restating import restated
 from nninvert.outcome import Proof, RowStatus, Uniqueness
 from nninvert.result import Answers, InversionResult, PlanStep
+from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
 
 Float64 = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -39,8 +40,30 @@ MEMORY_SHARE = 0.25
 _SPREADS = (0.5, 1.0, 2.0, 4.0)
 """In units of each input around `near`: how far random starts lie where inputs are open."""
 
+_LEAST_TOL = float(np.finfo(np.float64).tiny)
+
 _ROUNDING = 1e-3 * tolerances.TARGET_FLOOR
 """Residuals up to this part of the terms are rounding: see `tolerances.TARGET_FLOOR`."""
+
+
+def local_search(problem: Problem, starts: Float64) -> Float64:
+    """Least squares from every start at once, inside the bounds: a `Search`."""
+    many, n_in = len(starts), problem.network.n_in
+    every = problem.take(np.tile(np.arange(problem.rows), many))
+    terms = problem.evaluated(problem.domain.clip(problem.near))[1]
+    tol = problem.tolerance(np.where(np.isfinite(terms), terms, 0.0))
+    weights = np.where(problem.targets.wanted, 1.0 / np.maximum(tol, _LEAST_TOL), 0.0)
+    found = levenberg_marquardt(
+        problem.network,
+        every.targets.values,
+        np.tile(weights, (many, 1)),
+        starts.reshape(-1, n_in),
+        problem.domain.lower,
+        problem.domain.upper,
+        scale=input_scale(problem.network),
+        should_stop=problem.context.should_stop,
+    )
+    return found.x.reshape(starts.shape)
 
 
 def require_answers(problem: Problem, most: int) -> None:
@@ -89,7 +112,10 @@ def starts_for(most: int) -> int:
 
 
 def several(
-    problem: Problem, result: InversionResult, most: int, search: Search
+    problem: Problem,
+    result: InversionResult,
+    most: int,
+    search: Search = local_search,
 ) -> InversionResult:
     """Find up to `most` answers to each row, spread out; the best becomes the row's x.
 
@@ -106,7 +132,7 @@ def several(
         Of the same problem; rows that are proved to have no answer, or only one, are
         left as they are.
     most : int
-    search : callable
+    search : callable, default `local_search`
 
     Returns
     -------
@@ -282,7 +308,9 @@ def _told_apart(
         slopes = part.network.linearize(x).dense()[:, wanted] * scale / tol
     rounding = np.linalg.norm(x / scale, axis=1) * float(np.finfo(ends.x.dtype).eps)
     begin = int(np.flatnonzero(usable == first)[0])
-    return usable[spread_out(x / scale, slopes, rounding, begin)]
+    # Steps that run away still meet tolerances which grow with the terms at x: last.
+    met = ends.ratio[usable, place] == 0.0
+    return usable[spread_out(x / scale, slopes, rounding, met, begin)]
 
 
 def _closest(x: Float64) -> float:

@@ -8,10 +8,11 @@ from nninvert.analysis.distinct import spread_out
 TOL = 1e-3
 
 
-def chosen(x, jacobian, first=0, rounding=1e-15):
+def chosen(x, jacobian, first=0, rounding=1e-15, preferred=True):
     x = np.asarray(x, dtype=np.float64)
     slopes = np.asarray(jacobian, dtype=np.float64) / TOL
-    return spread_out(x, slopes, np.full(len(x), rounding), first).tolist()
+    preferred = np.broadcast_to(preferred, len(x))
+    return spread_out(x, slopes, np.full(len(x), rounding), preferred, first).tolist()
 
 
 def square(*roots):
@@ -39,6 +40,12 @@ def test_the_farthest_comes_next():
     x = np.array([[0.0], [1.0], [10.0], [6.0]])
     assert chosen(x, np.ones((4, 1, 1))) == [0, 2, 3, 1]
     assert chosen(x, np.ones((4, 1, 1)), first=2) == [2, 0, 3, 1]
+
+
+def test_preferred_ones_come_before_farther_ones():
+    x = np.array([[0.0], [1.0], [10.0], [6.0]])
+    preferred = [True, True, False, False]
+    assert chosen(x, np.ones((4, 1, 1)), preferred=preferred) == [0, 1, 2, 3]
 
 
 def test_answers_along_a_family_are_different_ones():
