@@ -16,6 +16,7 @@ from nninvert.formats._description import Description, LayerDescription
 from nninvert.formats._options import ORIENTATIONS, ReadOptions
 from nninvert.formats.from_arrays import from_arrays
 from nninvert.formats.impostors import refusal, refuse_directory
+from nninvert.formats.keras_archive import KerasArchive
 from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
 from nninvert.formats.npz_weights import NpzWeights
 from nninvert.formats.own import OwnHdf5, OwnNpz, save
@@ -45,6 +46,7 @@ READERS: tuple[Reader, ...] = (
     OwnHdf5(),
     OwnNpz(),
     KerasHdf5(),
+    KerasArchive(),
     KerasWeights(),
     SparseNpz(),
     NpzWeights(),

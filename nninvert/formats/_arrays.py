@@ -18,6 +18,7 @@ from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 if TYPE_CHECKING:
     import h5py
 
+    from nninvert.hdf5 import Inside
     from nninvert.npz import NpzMember
 
 HELD_BYTES = 1 << 20
@@ -69,10 +70,17 @@ class StoredArray(ABC):
 
 
 class Hdf5Array(StoredArray):
-    """A data set from `nninvert.hdf5.dataset`, usable while its file is open."""
+    """A data set from `nninvert.hdf5.dataset`, usable while its file is open.
 
-    def __init__(self, source: h5py.Dataset) -> None:
-        self._source = source
+    Parameters
+    ----------
+    source : h5py.Dataset
+    inside : hdf5.Inside or None, default None
+        Where its file lies inside another.
+    """
+
+    def __init__(self, source: h5py.Dataset, inside: Inside | None = None) -> None:
+        self._source, self._inside = source, inside
         self.where = str(source.name)
         self.shape = tuple(int(n) for n in source.shape)
         self.dtype = np.dtype(source.dtype)
@@ -83,13 +91,16 @@ class Hdf5Array(StoredArray):
 
         return hdf5.read(self._source)
 
-    def _in_file(self) -> StoredMatrix:
+    def _in_file(self) -> StoredMatrix | None:
         """Read in place if stored as one piece, through the HDF5 library otherwise."""
         from nninvert import hdf5
 
-        path, offset = self._source.file.filename, hdf5.place(self._source)
+        if self._inside is None and self._source.file.driver == "fileobj":
+            return None  # unpacked in memory
+        path = self._source.file.filename
+        offset = hdf5.place(self._source, self._inside)
         if offset is None:
-            return Hdf5Matrix(path, self.where)
+            return Hdf5Matrix(path, self.where, self._inside)
         m, n = self.shape
         return FileMatrix(path, offset, (m, n), self.dtype, self.where)
 

@@ -14,9 +14,8 @@ _TORCH = (
     "numpy.savez('m.npz', **{k: v.numpy() for k, v in s.items()}). "
     "Then: nninvert ... m.npz --activations tanh,linear"
 )
-_KERAS = "In Keras: keras.models.load_model({path!r}).save('m.h5')."
 _KNOWN = "What can be read: nninvert info --layers"
-_EXPECTED = "a Keras HDF5 model, or weights in .npz or .h5"
+_EXPECTED = "a Keras model, or weights in .npz or .h5"
 
 
 def refusal(head: bytes, path: str) -> FormatError:
@@ -120,8 +119,6 @@ def _zip(path: str) -> tuple[str, str]:
         names = member_names(path)
     except FormatError as error:
         return error.got, error.next_step
-    if "config.json" in names:
-        return "a .keras archive, which is not read yet", _KERAS.format(path=path)
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         return "a PyTorch file, which is not read yet", _TORCH
     if not names:

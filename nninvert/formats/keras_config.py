@@ -23,6 +23,8 @@ SHAPE_FIELDS = ("batch_shape", "batch_input_shape")
 
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow.python.keras")
 
+_OPERATIONS = ("keras.src.ops", "keras.ops")
+
 Reference = tuple[str, int, int]
 """A tensor: the layer that makes it, which call of that layer, which of its outputs."""
 
@@ -40,6 +42,8 @@ class KerasLayer:
     config : Fields
     custom : bool
         Not Keras's own class, whatever its name is.
+    is_operation : bool
+        A function of ``keras.ops`` that a functional model calls: no layer of it.
     build_shape : tuple or None
         Input shape that Keras 3 wrote beside the layer, without the batch.
     model : KerasModel or None
@@ -51,6 +55,7 @@ class KerasLayer:
     class_name: str
     config: Fields
     custom: bool
+    is_operation: bool
     build_shape: PartialShape | None
     model: KerasModel | None
 
@@ -148,7 +153,8 @@ def _layer(entry: Fields, key: tuple[int, ...]) -> KerasLayer:
         class_name=class_name,
         config=config,
         custom=custom,
-        build_shape=_without_batch(build) if isinstance(build, list) else None,
+        is_operation=str(entry.raw("module")).startswith(_OPERATIONS),
+        build_shape=_without_batch(build) if _is_one_shape(build) else None,
         model=model,
     )
 
@@ -169,6 +175,11 @@ def _without_batch(shape: list[Any]) -> PartialShape:
     if any(n is not None and n < 1 for n in lengths[1:]):
         raise FormatError("shape", got=str(shape), expected="lengths of 1 or more")
     return tuple(lengths[1:])
+
+
+def _is_one_shape(value: Any) -> bool:
+    """A list of lengths; a layer with several inputs has a list of lists."""
+    return isinstance(value, list) and not any(isinstance(n, list) for n in value)
 
 
 def _declared_shape(config: Fields) -> PartialShape | None:

@@ -79,7 +79,7 @@ class KerasWeights(BareReader):
         with hdf5.open_hdf5(path) as file:
             root = _weights_root(file)
             assert root is not None, "sniff looked"
-            keras = _major(_version(file, root))
+            keras = major(_version(file, root))
             layers = [
                 bare_layer(name, arrays) for name, arrays in _groups(root).items() if arrays
             ]
@@ -123,7 +123,8 @@ def _version(file: h5py.File, weights: h5py.Group) -> str:
     )
 
 
-def _major(version: str) -> int:
+def major(version: str) -> int:
+    """The major version of Keras: "3.8.0" as 3."""
     digits = re.match(r"\d{1,3}", version)
     if digits is None:
         raise FormatError(
@@ -156,7 +157,7 @@ def _parse_model(file: h5py.File) -> Parsed:
     weights = hdf5.child(file, WEIGHTS_GROUP)
     if not isinstance(weights, h5py.Group):
         raise FormatError(f"'{WEIGHTS_GROUP}'", got="a data set", expected="a group")
-    keras = _major(_version(file, weights))
+    keras = major(_version(file, weights))
     model = model_from_json(config)
     arrays = assign(model, _groups(weights), keras)
     return parsed_model(model, arrays, keras, f"Keras {keras} HDF5", [])

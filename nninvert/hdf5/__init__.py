@@ -7,18 +7,20 @@ with none of these, or not at all.
 
 from nninvert.hdf5.attributes import attribute_names, attribute_numbers, attribute_text
 from nninvert.hdf5.dataset import dataset
-from nninvert.hdf5.heaps import check_heaps
+from nninvert.hdf5.heaps import check_heaps, check_heaps_of
 from nninvert.hdf5.listing import datasets, tree
 from nninvert.hdf5.members import members
-from nninvert.hdf5.opening import is_hdf5, open_hdf5
+from nninvert.hdf5.opening import Inside, is_hdf5, open_hdf5, open_stream
 from nninvert.hdf5.path import child
 from nninvert.hdf5.values import mapped, place, read, read_block
 
 __all__ = [
+    "Inside",
     "attribute_names",
     "attribute_numbers",
     "attribute_text",
     "check_heaps",
+    "check_heaps_of",
     "child",
     "dataset",
     "datasets",
@@ -26,6 +28,7 @@ __all__ = [
     "mapped",
     "members",
     "open_hdf5",
+    "open_stream",
     "place",
     "read",
     "read_block",

@@ -35,20 +35,25 @@ def check_heaps(path: str) -> None:
             open(path, "rb") as stream,
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            for start, stop in _windows(len(data)):
-                place = data.find(_SIGNATURE, start, stop)
-                while place >= 0:
-                    if not _ends(data, place):
-                        raise FormatError(
-                            "",
-                            got=f"damaged HDF5: the heap of texts at byte {place:,}",
-                            expected="one that comes to an end",
-                            next_step="Copy or download the file again.",
-                            file=path,
-                        )
-                    place = data.find(_SIGNATURE, place + 1, stop)
+            check_heaps_of(data, path)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def check_heaps_of(data: mmap.mmap | bytes, path: str) -> None:
+    """The same for bytes that are in memory; `path` is what messages name."""
+    for start, stop in _windows(len(data)):
+        place = data.find(_SIGNATURE, start, stop)
+        while place >= 0:
+            if not _ends(data, place):
+                raise FormatError(
+                    "",
+                    got=f"damaged HDF5: the heap of texts at byte {place:,}",
+                    expected="one that comes to an end",
+                    next_step="Copy or download the file again.",
+                    file=path,
+                )
+            place = data.find(_SIGNATURE, place + 1, stop)
 
 
 def _windows(size: int) -> list[tuple[int, int]]:
@@ -57,7 +62,7 @@ def _windows(size: int) -> list[tuple[int, int]]:
     return [(0, WINDOW), (size - WINDOW, size)]
 
 
-def _ends(data: mmap.mmap, start: int) -> bool:
+def _ends(data: mmap.mmap | bytes, start: int) -> bool:
     """Whether each object leads on to the next; lengths are 8 bytes in all that is seen."""
     head = len(_SIGNATURE) + 8
     if start + head > len(data):

@@ -8,6 +8,7 @@ import numpy as np
 
 from nninvert.errors import MachineError
 from nninvert.hdf5._failure import reading
+from nninvert.hdf5.opening import Inside
 
 if TYPE_CHECKING:
     import h5py
@@ -74,13 +75,15 @@ def _selected(source: h5py.Dataset, selection: tuple[slice, ...]) -> np.ndarray:
         ) from error
 
 
-def place(source: h5py.Dataset) -> int | None:
+def place(source: h5py.Dataset, inside: Inside | None = None) -> int | None:
     """Where in the file the values of a data set lie as one piece.
 
     Parameters
     ----------
     source : h5py.Dataset
         Checked by `dataset`.
+    inside : Inside or None, default None
+        As its file was opened with.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def place(source: h5py.Dataset) -> int | None:
     dtype = source.dtype
     if dtype.kind not in "fV" or source.ndim == 0 or source.size == 0:
         return None
-    if source.file.driver not in ("sec2", "windows"):
+    if inside is None and source.file.driver not in ("sec2", "windows"):
         return None
     with reading(source, ""):
         kind, offset = source.id.get_type(), source.id.get_offset()
@@ -105,6 +108,8 @@ def place(source: h5py.Dataset) -> int | None:
     if offset is None:  # compact or in chunks
         return None
     start, path = int(offset), source.file.filename
+    if inside is not None:
+        start += inside.start
     last = start + (source.size - 1) * dtype.itemsize
     with open(path, "rb", buffering=0) as stream:
         for at, corner in (

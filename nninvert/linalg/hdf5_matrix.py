@@ -13,6 +13,8 @@ from nninvert.linalg.stored import Array, StoredMatrix
 if TYPE_CHECKING:
     import h5py
 
+    from nninvert.hdf5 import Inside
+
 BAND_BYTES = 256 * 2**20
 """Most bytes of unpacked chunks held at a time, in the stored type. A row of the chunks
 that h5py proposes for 100,000 columns of float32 has 150 MiB."""
@@ -35,13 +37,15 @@ class Hdf5Matrix(StoredMatrix):
         The HDF5 file.
     name : str
         Path of the dataset inside it, verified by the reader.
+    inside : hdf5.Inside or None, default None
+        Where the HDF5 file lies in the one at `path`.
     """
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, inside: Inside | None = None) -> None:
         from nninvert import hdf5
 
-        self.path, self.name = path, name
-        with hdf5.open_hdf5(path) as file:
+        self.path, self.name, self._inside = path, name, inside
+        with hdf5.open_hdf5(path, inside) as file:
             dataset = hdf5.dataset(file, name)
             if len(dataset.shape) != 2:
                 raise ValueError(f"a matrix has two dimensions, not {dataset.shape}")
@@ -63,7 +67,7 @@ class Hdf5Matrix(StoredMatrix):
         """
         from nninvert import hdf5
 
-        with hdf5.open_hdf5(self.path) as file:
+        with hdf5.open_hdf5(self.path, self._inside) as file:
             dataset = hdf5.dataset(file, self.name)
             if out is None:
                 return hdf5.read_block(dataset, rows, cols)
@@ -84,7 +88,7 @@ class Hdf5Matrix(StoredMatrix):
 
         lines, length = self.shape[:: -1 if self.column_major else 1]
         band = self._band(count, length)
-        with hdf5.open_hdf5(self.path) as file:
+        with hdf5.open_hdf5(self.path, self._inside) as file:
             dataset = hdf5.dataset(file, self.name)
             for top in range(0, lines, band):
                 span = slice(top, min(top + band, lines))

@@ -93,10 +93,8 @@ def test_refused_naming_every_unknown_layer(entry):
     path = str(DATA / entry["file"])
     with pytest.raises(FormatError) as caught:
         formats.load(path)
-    if path.endswith(".keras"):
-        assert "keras.models.load_model" in str(caught.value)
-        return
-    assert isinstance(caught.value, UnsupportedLayerError)
+    if entry["file"] != "keras3_subclassed.keras":  # which has no layers to refuse
+        assert isinstance(caught.value, UnsupportedLayerError)
     for name in entry["refused_for"]:
         assert f"'{name}'" in str(caught.value)
 

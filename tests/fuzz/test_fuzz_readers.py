@@ -16,6 +16,7 @@ TRIES = 60
 FILES = {
     "keras1_theano_sequential.h5": ReadOptions(),
     "keras3_nested_frozen.h5": ReadOptions(),
+    "keras3_nested_frozen.keras": ReadOptions(),
     "tf215_activations.h5": ReadOptions(),
     "tf215_weights_only.h5": ReadOptions(activations="tanh"),
     "torch_sequential.npz": ReadOptions(activations="tanh"),
