@@ -87,6 +87,7 @@ def write_csv(
     values: np.ndarray,
     names: Sequence[str] | None = None,
     separator: str = ",",
+    places: np.ndarray | None = None,
 ) -> None:
     """Write a table whose text gives the same bits when it is read again.
 
@@ -100,6 +101,8 @@ def write_csv(
         One for each column, quoted where needed; None writes no header.
     separator : str, default ","
         What stands between cells.
+    places : int ndarray, shape (rows, k), default None
+        Whole numbers that stand before the values of each row; `names` names them, too.
 
     Raises
     ------
@@ -107,19 +110,22 @@ def write_csv(
         If there are not as many names as columns.
     """
     table = np.atleast_2d(values)
+    if places is None:
+        places = np.zeros((len(table), 0), dtype=np.int64)
+    columns = places.shape[1] + table.shape[1]
     if names is not None:
-        if len(names) != table.shape[1]:
+        if len(names) != columns:
             raise ShapeError(
                 "header",
                 got=f"{len(names)} names",
-                expected=f"one for each of {table.shape[1]} columns",
+                expected=f"one for each of {columns} columns",
             )
         # A header with a number in it is told from a row by quotes around all names.
         quote = any(number_of(name) is not None for name in names)
         cells = [quoted(name, always=quote) for name in names]
         stream.write((separator.join(cells) + "\n").encode())
-    for row in table:
-        stream.write((separator.join(_texts(row)) + "\n").encode())
+    for place, row in zip(places, table, strict=True):
+        stream.write((separator.join([*_texts(place), *_texts(row)]) + "\n").encode())
 
 
 def _texts(row: np.ndarray) -> list[str]:
