@@ -7,9 +7,11 @@ import numpy as np
 from nninvert.forecast import Forecast, LayerForecast, Machine
 from nninvert.outcome import Kind, Proof, RowStatus, Uniqueness, Verdict
 from nninvert.result import (
+    Answers,
     CheckReport,
     ConditionEstimate,
     DigitsReport,
+    Family,
     InversionResult,
     KeptFactors,
     LayerFinding,
@@ -217,5 +219,38 @@ def inversion(statuses, **changes):
         relative_tolerance=1.9e-6,
         tolerance_origin="T max(|y_i|, c_i), T = 1.9e-06 for y in float32",
         seconds=0.0476,
+    )
+    return replace(found, **changes)
+
+
+def several(counts, most=3, **changes):
+    """Answers for `inversion`: so many of `most` in each row, of 25 where it has all."""
+    counts = np.asarray(counts)
+    given = np.arange(most) < np.maximum(counts, 1)[:, None]
+    steps = np.where(given, np.arange(most), np.nan)
+    found = Answers(
+        x=np.where(given[:, :, None], np.zeros((len(counts), most, 64)), np.nan),
+        residual=np.where(given, 1e-16, np.nan),
+        distance=steps + 1.5,
+        count=counts,
+        found=np.where(counts == most, 25, counts),
+        starts=np.full(len(counts), 24),
+        apart=np.where(counts > 1, 2.418, np.nan),
+    )
+    return replace(found, **changes)
+
+
+def family(row=0, dimension=48, **changes):
+    """Two directions of 64 inputs, mostly 3 and 10; the second has the longer interval."""
+    basis = np.zeros((2, 64))
+    basis[0, [3, 4]] = 0.8, -0.6
+    basis[1, [9, 10]] = 0.6, 0.8
+    found = Family(
+        row=row,
+        x=np.zeros(64),
+        dimension=dimension,
+        basis=basis,
+        intervals=np.array([[-0.01, 0.02], [-0.14, 0.2]]),
+        points=np.array([64, 57]),
     )
     return replace(found, **changes)

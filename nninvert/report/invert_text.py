@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.outcome import Proof, RowStatus, Uniqueness
+from nninvert.report.answers_text import answers_text, family_text
 from nninvert.report.numbers import (
     count,
     decimal,
@@ -58,7 +59,11 @@ def plan_text(plan: Plan) -> str:
 
 
 def invert_lines(
-    result: InversionResult, output: str, width: int, verbose: bool = False
+    result: InversionResult,
+    output: str,
+    width: int,
+    verbose: bool = False,
+    names: tuple[str, ...] = (),
 ) -> Lines:
     """The whole screen.
 
@@ -70,6 +75,8 @@ def invert_lines(
     width : int
     verbose : bool, default False
         Also say which tolerance a row was judged by.
+    names : tuple of str, default ()
+        Of the inputs, where families are to be told.
     """
     items = [("plan", plan_text(result.plan))]
     for status in _LEFT:
@@ -78,6 +85,8 @@ def invert_lines(
     if verbose:
         items.append(("judged by", result.tolerance_origin))
     items += [("solver", solver_text(found)) for found in result.solves]
+    items.append(("answers", answers_text(result.answers)))
+    items.append(("family", family_text(result, names)))
     items += [("accuracy", _accuracy(result)), ("edge", _edge(result))]
     items.append(("factors", kept_text(result.kept)))
     items += [("advice", note) for note in result.notes or _near_enough(result)]
@@ -279,8 +288,8 @@ def _ending(result: InversionResult, output: str) -> tuple[str, str]:
 
 def _file(result: InversionResult, output: str) -> str:
     name = "x to stdout" if output == "-" else output
-    rows, columns = result.x.shape
-    return f"{name} ({rows}, {columns}) {result.x.dtype.name}"
+    shape = result.x.shape if result.answers is None else result.answers.x.shape
+    return f"{name} {shape} {result.x.dtype.name}"
 
 
 def _known(value: float) -> float | None:

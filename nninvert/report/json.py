@@ -8,7 +8,6 @@ says of what kind it is.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert import __version__
 from nninvert.errors import NninvertError
 from nninvert.outcome import Kind, Proof, RowStatus
+from nninvert.report.answers_json import answers_document, families_document
+from nninvert.report.json_parts import Document, document, estimate, figure, numbers
 from nninvert.result import (
     CheckReport,
     ConditionEstimate,
@@ -36,8 +36,6 @@ from nninvert.result import (
 if TYPE_CHECKING:
     from nninvert.formats import Description
 
-Document = dict[str, Any]
-
 
 def encode(document: Mapping[str, Any]) -> str:
     """The text of a document; NaN or infinity left in one is an error."""
@@ -49,42 +47,6 @@ def schema(name: str) -> Document:
     path = resources.files("nninvert.report") / "schemas" / f"{name}.json"
     loaded: Document = json.loads(path.read_text(encoding="utf-8"))
     return loaded
-
-
-def document(name: str, **content: Any) -> Document:
-    """Begin a document with its schema and the tool."""
-    return {
-        "schema": f"nninvert.{name}/1",
-        "tool": {"name": "nninvert", "version": __version__},
-        **content,
-    }
-
-
-def figure(name: str, value: float | None, unknown: str = "not known") -> Document:
-    """One number, or null and the reason."""
-    if value is None:
-        return {name: None, f"{name}_reason": unknown}
-    if math.isfinite(value):
-        return {name: float(value)}
-    reason = unknown if math.isnan(value) else f"{'-' if value < 0 else ''}infinite"
-    return {name: None, f"{name}_reason": reason}
-
-
-def estimate(name: str, value: float) -> Document:
-    """A figure that is no more than an estimate, and says so."""
-    return {**figure(name, value), f"{name}_kind": Kind.ESTIMATE.value}
-
-
-def numbers(values: NDArray[Any]) -> list[Any]:
-    """An array as nested lists, null where a value is not finite."""
-    found: list[Any] = np.asarray(values, dtype=np.float64).tolist()
-    return [_finite(item) for item in found]
-
-
-def _finite(item: Any) -> Any:
-    if isinstance(item, list):
-        return [_finite(inner) for inner in item]
-    return item if math.isfinite(item) else None
 
 
 def model_document(model: ModelSummary) -> Document:
@@ -232,9 +194,18 @@ def _pairs(found: PairsReport) -> Document:
 
 
 def invert_document(
-    result: InversionResult, model: ModelSummary, output: str, exit_code: int
+    result: InversionResult,
+    model: ModelSummary,
+    output: str,
+    exit_code: int,
+    family: str = "",
 ) -> Document:
-    """``nninvert.invert/1``; x is inside unless it was written to the file `output`."""
+    """``nninvert.invert/1``; x is inside unless it was written to the file `output`.
+
+    With several answers x holds all of them. Families are summarised; all of their
+    numbers are in the file `family`.
+    """
+    x = result.x if result.answers is None else result.answers.x
     return document(
         "invert",
         exit_code=exit_code,
@@ -257,9 +228,11 @@ def invert_document(
         },
         rows=[_row(result, row) for row in range(len(result.status))],
         output=output or None,
-        x_shape=list(result.x.shape),
-        x_dtype=result.x.dtype.name,
-        x=None if output else numbers(result.x),
+        x_shape=list(x.shape),
+        x_dtype=x.dtype.name,
+        x=None if output else numbers(x),
+        answers=None if result.answers is None else answers_document(result.answers),
+        families=families_document(result.families, family),
         seconds=result.seconds,
         notes=list(result.notes),
         solves=[_solve(found) for found in result.solves],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nninvert.forecast import Forecast, LayerForecast
 from nninvert.report.check_text import model_line, note_lines
-from nninvert.report.json import Document, document, model_document
+from nninvert.report.json import model_document
+from nninvert.report.json_parts import Document, document
 from nninvert.report.numbers import count, duration, gigabytes, plural
 from nninvert.report.text import Lines, fill, kept, labelled, tab_separated, table
 

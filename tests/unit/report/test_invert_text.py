@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from hand_made import KEPT, SOLVE, inversion
+from hand_made import KEPT, SOLVE, family, inversion, several
 
 from nninvert.outcome import Proof, RowStatus, Uniqueness
+from nninvert.report.answers_text import ANSWERS_HEADER, answers_table
 from nninvert.report.invert_text import ROWS_HEADER, invert_line, invert_lines, rows_table
 from nninvert.result import Plan, PlanStep
 
@@ -22,8 +23,11 @@ ADVICE = (
 )
 
 
-def screen(result, output="x.npy", width=80, verbose=False):
-    return "\n".join(invert_lines(result, output, width, verbose))
+NAMES = tuple(f"x{k}" for k in range(64))
+
+
+def screen(result, output="x.npy", width=80, verbose=False, names=NAMES):
+    return "\n".join(invert_lines(result, output, width, verbose, names))
 
 
 def test_all_solved():
@@ -181,3 +185,86 @@ def test_factors_that_are_kept_are_told():
     said = "kept x.npy.factors, 9.2 GB, made in 14 min: --factors x.npy.factors next time"
     assert said in screen(result).replace("\n          ", " ")
     assert said in invert_line(result, "x.npy")
+
+
+def test_several_answers():
+    assert (
+        screen(inversion([SOLVED], answers=several([3])))
+        == """\
+plan      exact, layer by layer (square layers)
+solved    1 of 1 row, the only answer
+residual  largest |f(x) - y| / |y| = 1.9e-15, recomputed from the x written
+answers   3 of 25 found, from 24 starts; the closest two are 2.42 apart
+accuracy  y is float32: its rounding moves x by 0.4 %; trust 2.4 digits
+          [estimate]
+wrote     x.npy (1, 3, 64) float64 in 0.05 s"""
+    )
+
+
+def answers_line(statuses, answers):
+    text = " ".join(screen(inversion(statuses, answers=answers)).split())
+    return text.partition(" answers ")[2].partition(" accuracy ")[0]
+
+
+def test_fewer_answers_than_were_asked_for():
+    assert answers_line([SOLVED] * 2, several([3, 1])) == (
+        "1 to 3 of 1 to 25 found in a row, from 24 starts; fewer than the 3 asked for in "
+        "1 row: the search ended at no others; the closest two are 2.42 apart"
+    )
+    assert answers_line([SOLVED], several([1])) == (
+        "1 of 1 found, from 24 starts; fewer than the 3 asked for: the search ended at no "
+        "others"
+    )
+    none = several([1], starts=np.zeros(1, dtype=np.int64))
+    assert answers_line([SOLVED], none) == (
+        "none but x: no row can have another, or the time was up"
+    )
+
+
+def family_line(result):
+    text = " ".join(screen(result).split())
+    return text.partition(" family ")[2].partition(" accuracy ")[0]
+
+
+def test_a_family():
+    names = tuple("abcdefghijklmnop") + NAMES[16:]
+    result = inversion([SOLVED], families=(family(),))
+    assert "\nfamily    48 free directions; longest interval 0.34 along direction 1" in (
+        screen(result, names=names)
+    )
+    assert " (mostly k), f recomputed at 57 points [estimate]" in " ".join(
+        screen(result, names=names).split()
+    )
+
+
+def test_families_of_many_rows():
+    shorter = family(row=0, dimension=47, intervals=np.zeros((2, 2)))
+    result = inversion([SOLVED] * 2, families=(shorter, family(row=1)))
+    assert family_line(result) == (
+        "47 to 48 free directions in each row that is solved; longest interval 0.34 in "
+        "row 1 along direction 1 (mostly x10), f recomputed at 57 points [estimate]"
+    )
+
+
+def test_families_that_cannot_be_followed():
+    fast = family(intervals=np.zeros((2, 2)))
+    assert family_line(inversion([SOLVED], families=(fast,))) == (
+        "48 free directions, none of which x can follow on a straight line: it lies on "
+        "bounds, or on the edge of the tolerance"
+    )
+    none = family(dimension=0, basis=np.zeros((0, 64)), intervals=np.zeros((0, 2)))
+    assert family_line(inversion([SOLVED], families=(none,))) == (
+        "0 free directions: no direction keeps y"
+    )
+
+
+def test_rows_of_several_answers():
+    result = inversion([SOLVED, NEAREST], answers=several([2, 0]))
+    table = answers_table(result, rows_table(result))
+    assert [row[:2] for row in table] == [[0, 0], [0, 1], [1, 0]]
+    assert all(len(row) == len(ANSWERS_HEADER) for row in table)
+    first, second, third = (dict(zip(ANSWERS_HEADER, row, strict=True)) for row in table)
+    assert (first["residual"], first["distance"], first["digits"]) == (1e-16, 1.5, 2.4)
+    assert (second["status"], second["distance"]) == ("solved", 2.5)
+    assert second["digits"] is None
+    assert (third["status"], third["residual"]) == ("nearest", 0.21)

@@ -17,14 +17,17 @@ from hand_made import (
     SAME,
     SOLVE,
     TARGET,
+    family,
     inversion,
     layer,
+    several,
 )
 
 from nninvert.errors import FormatError
 from nninvert.formats import Description, LayerDescription
 from nninvert.outcome import Kind, RowStatus
 from nninvert.report import json as report_json
+from nninvert.report import json_parts
 from nninvert.report.known_text import activation_rows, format_rows, keras_layers
 from nninvert.report.plan_text import plan_document
 from nninvert.result import ConditionEstimate
@@ -78,6 +81,22 @@ DOCUMENTS = [
     report_json.invert_document(
         inversion([RowStatus.SOLVED], solves=(SOLVE,), kept=KEPT), MODEL, "x.npy", 0
     ),
+    report_json.invert_document(
+        inversion([RowStatus.SOLVED, RowStatus.NEAREST], answers=several([2, 0])),
+        MODEL,
+        "",
+        5,
+    ),
+    report_json.invert_document(
+        inversion(
+            [RowStatus.SOLVED],
+            families=(family(), family(basis=np.zeros((0, 64)), dimension=0)),
+        ),
+        MODEL,
+        "x.npy",
+        0,
+        "family.h5",
+    ),
     report_json.check_document(replace(CHECK, kept=KEPT), 0),
     report_json.factor_document(MODEL, KEPT),
     plan_document(FORECAST, 0),
@@ -122,11 +141,11 @@ def test_schema_refuses_missing_and_unknown_fields(name):
 
 
 def test_not_finite_is_null_with_a_reason():
-    assert report_json.figure("a", 1.5) == {"a": 1.5}
-    assert report_json.figure("a", np.inf) == {"a": None, "a_reason": "infinite"}
-    assert report_json.figure("a", -np.inf) == {"a": None, "a_reason": "-infinite"}
-    assert report_json.figure("a", np.nan) == {"a": None, "a_reason": "not known"}
-    assert report_json.figure("a", None, "no") == {"a": None, "a_reason": "no"}
+    assert json_parts.figure("a", 1.5) == {"a": 1.5}
+    assert json_parts.figure("a", np.inf) == {"a": None, "a_reason": "infinite"}
+    assert json_parts.figure("a", -np.inf) == {"a": None, "a_reason": "-infinite"}
+    assert json_parts.figure("a", np.nan) == {"a": None, "a_reason": "not known"}
+    assert json_parts.figure("a", None, "no") == {"a": None, "a_reason": "no"}
 
 
 def test_not_finite_left_in_a_document_is_an_error():
@@ -167,3 +186,40 @@ def test_a_plan_says_that_it_is_one():
     assert found["seconds"] == 6722.0
     assert found["memory"] == {"needed": 17_188_000_000, "allowed": 17_179_869_184}
     assert found["layers"][1]["precision"] == "float64"
+
+
+def test_several_answers_are_all_inside():
+    found = report_json.invert_document(
+        inversion([RowStatus.SOLVED, RowStatus.NEAREST], answers=several([2, 0])),
+        MODEL,
+        "",
+        5,
+    )
+    assert found["x_shape"] == [2, 3, 64]
+    assert found["x"][0][2] == [None] * 64
+    assert found["x"][1][0] == [0.0] * 64
+    first, second = found["answers"]["rows"]
+    assert (first["count"], first["found"], first["starts"]) == (2, 2, 24)
+    assert first["residual"] == [1e-16, 1e-16]
+    assert first["distance"] == [1.5, 2.5]
+    assert first["apart"] == 2.418
+    assert (second["count"], second["residual"]) == (0, [])
+    assert second["apart_reason"] == "fewer than two answers"
+    assert found["families"] is None
+
+
+def test_families_are_summarised():
+    found = report_json.invert_document(
+        inversion([RowStatus.SOLVED], families=(family(),)), MODEL, "x.h5", 0, "x.h5"
+    )
+    assert found["families"]["file"] == "x.h5"
+    (row,) = found["families"]["rows"]
+    assert (row["row"], row["dimension"], row["directions"]) == (0, 48, 2)
+    assert row["kind"] == "estimate"
+    assert row["longest"] == {
+        "direction": 1,
+        "main_input": 10,
+        "from": -0.14,
+        "to": 0.2,
+        "points": 57,
+    }
