@@ -18,9 +18,11 @@ from nninvert.formats.from_arrays import from_arrays
 from nninvert.formats.impostors import refusal, refuse_directory
 from nninvert.formats.keras_archive import KerasArchive
 from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
+from nninvert.formats.nnet import Nnet
 from nninvert.formats.npz_weights import NpzWeights
 from nninvert.formats.own import OwnHdf5, OwnNpz, save
 from nninvert.formats.plain_h5 import PlainHdf5
+from nninvert.formats.safetensors import Safetensors
 from nninvert.formats.sparse import SparseNpz
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ READERS: tuple[Reader, ...] = (
     SparseNpz(),
     NpzWeights(),
     PlainHdf5(),
+    Safetensors(),
+    Nnet(),
 )
 """In the order in which they are asked: the more a format says about itself, the sooner."""
 

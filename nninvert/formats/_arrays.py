@@ -105,6 +105,44 @@ class Hdf5Array(StoredArray):
         return FileMatrix(path, offset, (m, n), self.dtype, self.where)
 
 
+class PieceArray(StoredArray):
+    """An array that lies in a file as one piece, its rows one after another.
+
+    Parameters
+    ----------
+    path : str
+    offset : int
+        Of the first value, in bytes; the reader has seen that all are there.
+    shape : tuple of int
+    dtype : numpy.dtype
+        In the file's byte order; two opaque bytes stand for bfloat16.
+    where : str
+        Its name in the file.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        offset: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[np.generic],
+        where: str,
+    ) -> None:
+        self._path, self._offset = path, offset
+        self.shape, self.dtype, self.where = shape, dtype, where
+
+    def read(self) -> NDArray[np.generic]:
+        """Read it; bfloat16 becomes float32."""
+        flat = FileMatrix(self._path, self._offset, (1, self.size), self.dtype, self.where)
+        values = flat.read(slice(0, 1), slice(0, self.size))
+        return values.astype(values.dtype.newbyteorder("=")).reshape(self.shape)
+
+    def _in_file(self) -> StoredMatrix:
+        """Where it is."""
+        m, n = self.shape
+        return FileMatrix(self._path, self._offset, (m, n), self.dtype, self.where)
+
+
 class NpzArray(StoredArray):
     """A member of an .npz file."""
 

@@ -77,11 +77,6 @@ def _looks_like(head: bytes, path: str) -> tuple[str, str]:
         )
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite model", "Take the Keras model that it was made from."
-    if _is_safetensors(head):
-        return "a safetensors file, which is not read yet", (
-            "In Python: numpy.savez('m.npz', **safetensors.numpy.load_file"
-            f"({path!r})). Then: nninvert ... m.npz --activations tanh,linear"
-        )
     if head[:1] == b"\x08" and path.lower().endswith(".onnx"):
         return "an ONNX model, which is not read yet", (
             "Take the model that it was exported from, or save its weights: "
@@ -95,20 +90,9 @@ def _looks_like(head: bytes, path: str) -> tuple[str, str]:
                 "In Keras: m = model_from_json(...); m.load_weights(...); m.save('m.h5')."
             )
         return "JSON, but no model", _KNOWN
-    if text.startswith(b"//"):
-        return "a text file, perhaps .nnet, which is not read yet", (
-            "Save its matrices: numpy.savez('m.npz', W1=W1, b1=b1)"
-        )
     if head.isascii() and b"\x00" not in head:
         return "a text file", f"See what is in it: head {shlex.quote(path)}"
     return f"a file of another kind, first bytes {head[:8].hex(' ')}", _KNOWN
-
-
-def _is_safetensors(head: bytes) -> bool:
-    """An 8-byte header length, then JSON."""
-    if len(head) < 9 or head[8:9] != b"{":
-        return False
-    return 2 <= int.from_bytes(head[:8], "little") <= 100_000_000
 
 
 def _zip(path: str) -> tuple[str, str]:

@@ -25,12 +25,10 @@ def _zip(path, *names):
 IMPOSTORS = {
     "empty.h5": (b"", "an empty file"),
     "model.onnx": (b"\x08\x07\x12\x07pytorch", "an ONNX model"),
-    "m.safetensors": ((60).to_bytes(8, "little") + b'{"a":1}', "a safetensors file"),
     "m.pt": (b"\x80\x02\x8a\nl\xfc\x9c", "a pickle.*never unpickles"),
     "x.npy": (b"\x93NUMPY\x01\x00", "one NumPy array"),
     "arch.json": (b'{"class_name": "Sequential"}', "JSON\\) without weights.*load_weights"),
     "other.json": (b'{"a": 1}', "JSON, but no model"),
-    "acas.nnet": (b"// neural network\n1,2,3\n", r"perhaps \.nnet"),
     "readme.h5": (b"hello\n", "a text file"),
     "page.h5": (b"<!DOCTYPE html><html>", "a web page"),
     "lfs.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
