@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nninvert.analysis.bounds.conflicts import Conflict
 from nninvert.errors import UsageError, shortlist
-from nninvert.methods.conflict import Conflict, find_conflict
+from nninvert.methods.conflict import find_conflict, without_whole_numbers
 from nninvert.methods.domain import Constraints, Domain
 
 Float64 = NDArray[np.float64]
@@ -52,7 +53,12 @@ def allowed_inputs(
         domain = replace(domain, constraints=constraints)
         conflict = find_conflict(domain)
         if conflict is not None:
-            raise _conflicting(domain, conflict)
+            why = _because(domain, conflict)
+            raise _conflicting(domain, conflict.constraints, why)
+        rows = without_whole_numbers(domain)
+        if rows:
+            why = "whole numbers are asked for (the solver's word, true to 1e-6)"
+            raise _conflicting(domain, rows, why)
     return domain
 
 
@@ -151,29 +157,26 @@ def _require_fitting(constraints: Constraints, n_in: int) -> None:
         raise UsageError("--constraints", got="NaN or infinity", expected="finite numbers")
 
 
-def _conflicting(domain: Domain, conflict: Conflict) -> UsageError:
+def _because(domain: Domain, conflict: Conflict) -> str:
+    if conflict.alone:
+        return "that holds whatever the bounds are"
+    shown = [
+        f"input {i} in [{domain.lower[i]:g}, {domain.upper[i]:g}]" for i in conflict.inputs
+    ]
+    return f"the bounds count, too: {shortlist(shown, 6)}"
+
+
+def _conflicting(domain: Domain, rows: tuple[int, ...], because: str) -> UsageError:
     """The error that names what cannot hold together."""
     # Both sides of an equation have its name.
-    names = list(dict.fromkeys(domain.constraints.names[k] for k in conflict.constraints))
-    quoted = [f"'{name}'" for name in names]
-    because = ""
-    if conflict.bounds:
-        shown = [
-            f"input {i} in [{domain.lower[i]:g}, {domain.upper[i]:g}]"
-            for i in conflict.bounds
-        ]
-        because = f"the bounds count, too: {shortlist(shown, 6)}"
-    elif conflict.whole:
-        because = "whole numbers are asked for (the solver's word, to 1e-6)"
-    elif len(names) > 1:
-        because = "they exclude each other, whatever the bounds"
+    names = list(dict.fromkeys(domain.constraints.names[k] for k in rows))
+    several = len(names) > 1
     return UsageError(
         "--constraints",
-        got=f"{shortlist(quoted)}, which no input can keep"
-        + (" at once" if len(names) > 1 else ""),
+        got=shortlist([f"'{name}'" for name in names])
+        + ", which no input can keep"
+        + (" at once" if several else ""),
         expected="constraints that leave some input",
         because=because,
-        next_step="Without any one of these the others can be kept"
-        if len(names) > 1 or conflict.bounds
-        else "",
+        next_step="Without any one of these the others can be kept" if several else "",
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.methods.domain import Constraints, Domain
+from nninvert.analysis.bounds import conflicts
+from nninvert.analysis.bounds.conflicts import Conflict
+from nninvert.methods.domain import Domain
 
 Float64 = NDArray[np.float64]
 
@@ -15,111 +15,76 @@ SECONDS = 5.0
 """A search for whole numbers that takes longer than this decides nothing."""
 
 
-@dataclass(frozen=True)
-class Conflict:
-    """A set that has no common point, and would have one without any of its members.
-
-    Attributes
-    ----------
-    constraints : tuple of int
-        Rows of ``Domain.constraints``.
-    bounds : tuple of int
-        Inputs whose bounds belong to it; empty where the inequalities conflict alone.
-    whole : bool
-        Whether there is a point, but none of whole numbers.
-    """
-
-    constraints: tuple[int, ...]
-    bounds: tuple[int, ...]
-    whole: bool
-
-
 def find_conflict(domain: Domain) -> Conflict | None:
-    """Find inequalities that leave no input; None where there is one.
+    """Find inequalities that leave no input, whole or not; None where there is one.
 
-    A point that keeps everything, found by projection, is a proof that there is no
-    conflict. Otherwise HiGHS is believed that there is one; where it finds a point after
-    all, or does not decide, None is returned. The set is made irreducible by leaving out
-    one member after the other (the deletion filter of J. W. Chinneck, Feasibility and
-    Infeasibility in Optimization, 2008, section 6.2), inequalities before bounds.
+    An input that keeps them up to the rounding of their sums, found by projection, decides
+    that there is no conflict; only where there is none a proof is looked for.
     """
-    anywhere = np.where(np.isfinite(domain.lower), domain.lower, 0.0)
-    found = domain.project(anywhere[None])
-    if domain.contain(found)[0]:
-        return None
-    if domain.continuous().contain(found)[0] or not _is_empty(domain.continuous()):
-        if not domain.integer.any() or not _is_empty(domain):
-            return None
-        return Conflict(_needed(domain), (), whole=True)
     relaxed = domain.continuous()
-    rows = _needed(relaxed)
-    left = replace(relaxed, constraints=_some(relaxed.constraints, rows))
-    return Conflict(rows, _needed_bounds(left), whole=False)
-
-
-def _needed(domain: Domain) -> tuple[int, ...]:
-    """An irreducible set of rows that leaves nothing of the box."""
-    kept = list(range(len(domain.constraints)))
-    for k in range(len(domain.constraints)):
-        fewer = tuple(j for j in kept if j != k)
-        if _is_empty(replace(domain, constraints=_some(domain.constraints, fewer))):
-            kept.remove(k)
-    return tuple(kept)
-
-
-def _needed_bounds(domain: Domain) -> tuple[int, ...]:
-    """Inputs that must be bounded, in an irreducible set, for the rows to conflict."""
-    used = (domain.constraints.matrix != 0.0).any(axis=0)
-    bounded = np.isfinite(domain.lower) | np.isfinite(domain.upper)
-    lower = np.where(used, domain.lower, -np.inf)
-    upper = np.where(used, domain.upper, np.inf)
-    needed = []
-    for i in np.flatnonzero(used & bounded):
-        low, high = lower.copy(), upper.copy()
-        low[i], high[i] = -np.inf, np.inf
-        if _is_empty(domain.narrowed(low, high)):
-            lower, upper = low, high
-        else:
-            needed.append(int(i))
-    return tuple(needed)
-
-
-def _some(constraints: Constraints, rows: tuple[int, ...]) -> Constraints:
-    chosen = list(rows)
-    names = tuple(constraints.names[k] for k in chosen)
-    return replace(
-        constraints,
-        matrix=constraints.matrix[chosen],
-        limit=constraints.limit[chosen],
-        names=names,
+    if relaxed.contain(relaxed.project(_somewhere(domain)))[0]:
+        return None
+    # A solver's tolerances are absolute; powers of two change units without rounding.
+    unit = 2.0 ** np.round(np.log2(_size(domain)))
+    return conflicts.find_conflict(
+        domain.lower / unit,
+        domain.upper / unit,
+        domain.constraints.matrix,
+        domain.constraints.limit / unit,
     )
 
 
-def _is_empty(domain: Domain) -> bool:
-    """Whether HiGHS says that no input is allowed, to its tolerance of 1e-6 or less."""
+def _size(domain: Domain) -> float:
+    """The largest finite size of an input that bounds and inequalities speak of."""
+    length = np.abs(domain.constraints.matrix).max(axis=1)
+    usable = length > 0.0
+    limit = domain.constraints.limit[usable] / length[usable]
+    sizes = np.abs(np.concatenate([domain.lower, domain.upper, limit]))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0)) or 1.0
+
+
+def without_whole_numbers(domain: Domain) -> tuple[int, ...]:
+    """Inequalities that leave no whole numbers, though they leave an input; () if none.
+
+    That is the word of HiGHS, true to its tolerance of 1e-6. Without any one of them the
+    others leave some.
+    """
+    if not domain.integer.any() or not len(domain.constraints):
+        return ()
+    if domain.contain(np.round(domain.project(_somewhere(domain))))[0]:
+        return ()
+    kept = list(range(len(domain.constraints)))
+    if not _is_empty(domain, kept):
+        return ()
+    for k in list(kept):
+        fewer = [j for j in kept if j != k]
+        if _is_empty(domain, fewer):
+            kept = fewer
+    return tuple(kept)
+
+
+def _somewhere(domain: Domain) -> Float64:
+    """One row of inputs, for projections to begin at."""
+    return domain.clip(np.zeros((1, domain.lower.size)))
+
+
+def _is_empty(domain: Domain, rows: list[int]) -> bool:
+    """Whether HiGHS says that no whole numbers keep these rows."""
     from scipy import optimize
 
-    if not len(domain.constraints):
+    if not rows:
         return False
-    # The solver's tolerances are absolute: sizes of one are what they are made for.
-    length = np.abs(domain.constraints.matrix).max(axis=1)
-    length = np.where(length > 0.0, length, 1.0)
-    limit = domain.constraints.limit / length
-    unit = 1.0 if domain.integer.any() else _size(domain.lower, domain.upper, limit)
+    matrix, limit = domain.constraints.matrix[rows], domain.constraints.limit[rows]
+    # The solver's tolerance is an absolute one, made for sizes of about one.
+    size = np.abs(matrix).max(axis=1)
+    size = np.where(size > 0.0, size, 1.0)
     answer = optimize.milp(
         np.zeros(domain.lower.size),
         constraints=optimize.LinearConstraint(
-            domain.constraints.matrix / length[:, None], -np.inf, limit / unit
+            matrix / size[:, None], -np.inf, limit / size
         ),
-        bounds=optimize.Bounds(domain.lower / unit, domain.upper / unit),
+        bounds=optimize.Bounds(domain.lower, domain.upper),
         integrality=domain.integer.astype(np.int64),
         options={"time_limit": SECONDS},
     )
     return bool(answer.status == 2)
-
-
-def _size(*parts: Float64) -> float:
-    """The largest finite size among numbers; 1 where all are zero."""
-    sizes = np.abs(np.concatenate(parts))
-    largest = float(sizes[np.isfinite(sizes)].max(initial=0.0))
-    return largest or 1.0

@@ -108,8 +108,8 @@ class TestConflicts:
             UsageError,
             match=(
                 r"--constraints: got 'x0 <= 1', 'x0 >= 2', which no input can keep at "
-                r"once, expected constraints that leave some input because they exclude "
-                r"each other, whatever the bounds\. Without any one of these"
+                r"once, expected constraints that leave some input because that holds "
+                r"whatever the bounds are\. Without any one of these"
             ),
         ):
             allowed_inputs(2, constraints=given, lower=-10.0, upper=10.0)
@@ -179,7 +179,7 @@ class TestConflicts:
             if conflict is None:
                 continue
             low, high = np.full(2, -np.inf), np.full(2, np.inf)
-            low[list(conflict.bounds)], high[list(conflict.bounds)] = -3.0, 3.0
+            low[list(conflict.inputs)], high[list(conflict.inputs)] = -3.0, 3.0
             for k in conflict.constraints:
                 rest = [j for j in conflict.constraints if j != k]
                 fewer = Constraints(
