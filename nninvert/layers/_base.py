@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.context import Context
 from nninvert.layers.activations import Interval
+from nninvert.linalg.box import Box
+from nninvert.linalg.box_solve import separated, solve_in_box
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.map import LinearMap
@@ -204,7 +206,9 @@ class Layer(ABC):
         """What the structure tells about invertibility."""
 
     @abstractmethod
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """Invert each row; never raises because of the data.
 
         Parameters
@@ -217,6 +221,11 @@ class Layer(ABC):
             as lying on its edge.
         context : Context
             Holds the factorisations.
+        inside : Box or None, default None
+            Where x should lie, units flattened: the range of the layer before, or the
+            bounds of the inputs. Layers that leave a choice, wide linear ones, take an x
+            inside, near its centre; if there is none, y counts as outside. Without it the
+            x of least norm is taken.
         """
 
     @abstractmethod
@@ -279,18 +288,55 @@ class LinearLayer(Layer):
         product, size = linear_map.apply_with_magnitude(x)
         return product, _sum_rounding(linear_map, bias, size)
 
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """Solve A x = y - b with the map's factorisation."""
         linear_map, bias = self.linear_part
         factor = factorise(linear_map, context)
         flat = y.reshape(y.shape[0], -1)
         target = flat if bias is None else flat - bias
-        x = factor.solve(target)
-        product, rounding = self.product_and_rounding(x)
-        radius = _flat(radius) + rounding + tolerances.EPS64 * np.abs(flat)
-        found = _linear_preimage(factor, target, product, x, radius)
+        radius = _flat(radius) + tolerances.EPS64 * np.abs(flat)
+        if inside is not None and factor.nullity:
+            found = self._preimage_inside(factor, target, radius, inside, context)
+        else:
+            x = factor.solve(target)
+            product, rounding = self.product_and_rounding(x)
+            found = _linear_preimage(factor, target, product, x, radius + rounding)
         shape = (y.shape[0], *self.input_shape)
         return _reshaped(found, shape)
+
+    def _preimage_inside(
+        self,
+        factor: Factorisation,
+        target: Float64,
+        radius: Float64,
+        inside: Box,
+        context: Context,
+    ) -> Preimage:
+        """Choose an x in a box; where there is none, say so, and whether it is proved."""
+        linear_map = self.linear_part[0]
+        _, rounding = self.product_and_rounding(np.atleast_2d(inside.centre))
+        slack = factor.spread(rounding + tolerances.EPS64 * np.abs(target))
+        solution = solve_in_box(
+            linear_map, factor, target, inside, capped(slack), context.should_stop
+        )
+        x, missed = solution.x, np.flatnonzero(~solution.met)
+        product, rounding = self.product_and_rounding(x)
+        found = _linear_preimage(factor, target, product, x, radius + rounding)
+        # Where A x = y has no solution at all, that is said already.
+        missed = missed[found.outside[missed] == 0]
+        if not missed.size:
+            return found
+        _, most = self.product_and_rounding(inside.size[None])
+        proved = separated(
+            linear_map,
+            solution.multiplier[missed],
+            target[missed],
+            radius[missed] + most,
+            inside,
+        )
+        return _beyond(found, missed, proved, target, np.abs(target - product), radius)
 
 
 def accumulated_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
@@ -340,7 +386,7 @@ def _linear_preimage(
     reachable = Preimage.of_inside(x, radius, factor.nullity)
     if factor.onto:
         slack = radius + residual
-        out = np.zeros(x.shape[0], dtype=np.bool_)
+        out = proved = np.zeros(x.shape[0], dtype=np.bool_)
         misfit = np.zeros(x.shape[0])
     else:
         # The residual is orthogonal to the range: no y within the radius comes closer
@@ -348,19 +394,48 @@ def _linear_preimage(
         slack = radius
         misfit = row_norms(residual)
         reach = row_norms(capped(slack))
-        out = (misfit > reach) & (reach < tolerances.UNBOUNDED_RADIUS)
+        # Where a value may be anything, a misfit proves nothing, but x is no origin.
+        known = reach < tolerances.UNBOUNDED_RADIUS
+        rounding = row_norms(np.where(radius < tolerances.UNBOUNDED_RADIUS, radius, 0.0))
+        out = misfit > np.where(known, reach, rounding)
+        proved = out & known
     spread = factor.spread(capped(slack))
     own = tolerances.EPS64 * np.abs(x)
     worst = residual.argmax(axis=1)
+    beyond = np.count_nonzero(residual > slack, axis=1)
     return replace(
         reachable,
         radius=capped(spread + own),
-        outside=np.where(out, np.count_nonzero(residual > slack, axis=1), 0),
+        outside=np.where(out, np.maximum(beyond, 1), 0),
         overshoot=np.where(out, misfit, 0.0),
         unit=np.where(out, worst, -1),
         value=np.where(out, np.take_along_axis(target, worst[:, None], 1)[:, 0], np.nan),
-        proved=out,
+        proved=proved,
     )
+
+
+def _beyond(
+    found: Preimage,
+    rows: NDArray[np.int64],
+    proved: NDArray[np.bool_],
+    target: Float64,
+    residual: Float64,
+    radius: Float64,
+) -> Preimage:
+    """Mark rows whose values no x of the box was found for."""
+    worst = residual[rows].argmax(axis=1)
+    changed = {
+        "outside": np.count_nonzero(residual[rows] > radius[rows], axis=1),
+        "overshoot": row_norms(residual[rows]),
+        "unit": worst,
+        "value": target[rows, worst],
+        "proved": proved,
+    }
+    changed["outside"] = np.maximum(changed["outside"], 1)
+    fields = {name: getattr(found, name).copy() for name in changed}
+    for name, values in changed.items():
+        fields[name][rows] = values
+    return replace(found, **fields)
 
 
 class _AffineLinearization(Linearization):

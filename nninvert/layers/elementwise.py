@@ -20,6 +20,7 @@ from nninvert.layers._base import (
 )
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Activation, Trend, activation_from_config
+from nninvert.linalg.box import Box
 
 _FORWARD_ULPS = 4.0
 """How many spacings a computed activation may be off; see `Activation.forward`."""
@@ -61,7 +62,9 @@ class Elementwise(Layer):
             reason=why_not_one_to_one(activation),
         )
 
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """Invert every unit; see `invert_units`."""
         return invert_units(self.activation, y, radius)
 

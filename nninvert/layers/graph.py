@@ -22,7 +22,11 @@ from nninvert.layers._base import (
     Weights,
     size_of,
 )
+from nninvert.layers.activations import Trend
 from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.elementwise import Elementwise
+from nninvert.linalg.box import Box
+from nninvert.linalg.factor import factorise
 
 
 @dataclass(frozen=True)
@@ -163,15 +167,22 @@ class Graph(Layer):
             found.append(Segment(node.layer, (node,)))
         return tuple(found + _fused(run))
 
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """Pull y back segment by segment, from the output to the input.
 
         A row that leaves a segment's image goes on from the nearest point of it; `place`,
-        `unit`, `outside` and `overshoot` tell where it left first.
+        `unit`, `outside` and `overshoot` tell where it left first. Where a segment leaves
+        a choice, its x is taken inside the range of the activation before it, near the
+        value that is there if the input is the centre of `inside` (else zero).
         """
         found = Preimage.of_inside(y, radius)
+        boxes = _Boxes(self, inside)
         for place in range(len(self.segments) - 1, -1, -1):
-            step = self.segments[place].layer.preimage(found.x, found.radius, context)
+            layer = self.segments[place].layer
+            box = boxes.before(place) if _leaves_a_choice(layer, context) else None
+            step = layer.preimage(found.x, found.radius, context, box)
             found = _before(found, step, place)
         return found
 
@@ -252,6 +263,66 @@ class ChainLinearization(Linearization):
         for step in reversed(self._steps):
             dy = step.solve_roughly(dy, context)
         return dy
+
+
+def _leaves_a_choice(layer: Layer, context: Context) -> bool:
+    """Whether several x of a linear layer give the same y."""
+    if not isinstance(layer, LinearLayer):
+        return False
+    return factorise(layer.linear_part[0], context).nullity > 0
+
+
+class _Boxes:
+    """Where the values between the segments of a graph lie."""
+
+    def __init__(self, graph: Graph, inside: Box | None) -> None:
+        self._graph, self._inside = graph, inside
+
+    def before(self, place: int) -> Box | None:
+        """The box that the inputs of a segment come from; None if nothing is known."""
+        if place == 0:
+            return self._inside
+        centre = self._centres[place]
+        return range_of(self._graph.segments[place - 1].layer, centre)
+
+    @cached_property
+    def _centres(self) -> list[Float64]:
+        """What enters each segment if the input is the centre, flat."""
+        shape = self._graph.input_shape
+        value = np.zeros((1, *shape))
+        if self._inside is not None:
+            value = np.atleast_2d(self._inside.centre)
+            value = value.reshape(value.shape[0], *shape)
+        found = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for segment in self._graph.segments:
+                found.append(value.reshape(value.shape[0], -1))
+                value = segment.layer.forward(value)
+        return [np.nan_to_num(centre) for centre in found]
+
+
+def range_of(layer: Layer, centre: Float64) -> Box | None:
+    """The values that a layer takes, as a box around one of them; None if not known.
+
+    Values keep off an end unless the layer takes it on an interval, as relu takes 0: at
+    others it has no inverse, or no slope.
+
+    Parameters
+    ----------
+    layer : Layer
+    centre : float64 array, shape (rows, n)
+    """
+    image = layer.facts.image
+    if image is None:
+        return None
+    n = size_of(layer.output_shape)
+    low, high = image[0].lower, image[-1].upper
+    ends = {end for end in (low, high) if np.isfinite(end)}
+    flat = set()
+    if isinstance(layer, Elementwise):
+        branches = layer.activation.branches
+        flat = {b.image.lower for b in branches if b.trend is Trend.CONSTANT}
+    return Box(np.full(n, low), np.full(n, high), np.full(n, not ends <= flat), centre)
 
 
 def _all_or_unknown(values: list[bool | None]) -> bool | None:

@@ -23,6 +23,7 @@ from nninvert.layers._base import (
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import EVERYTHING, Interval
 from nninvert.layers.elementwise import DiagonalLinearization
+from nninvert.linalg.box import Box
 
 
 class PReLU(Layer):
@@ -107,7 +108,9 @@ class PReLU(Layer):
         return "prelu " + " and ".join(parts) if parts else ""
 
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """Invert every unit; of two origins the positive one."""
         slope = np.broadcast_to(self._slope, y.shape)
         bounded = radius < tolerances.UNBOUNDED_RADIUS

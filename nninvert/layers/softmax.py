@@ -24,6 +24,7 @@ from nninvert.layers._base import (
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Interval
 from nninvert.layers.scaling import positive_axes
+from nninvert.linalg.box import Box
 
 Bool = NDArray[np.bool_]
 
@@ -181,7 +182,9 @@ class Softmax(SoftmaxLayer):
         """The probabilities determine the Jacobian."""
         return _SoftmaxLinearization(self, self.forward(x))
 
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """``x = log y`` less its mean.
 
         A group is outside if no point within the radius has a sum of 1; then the nearest
@@ -195,8 +198,8 @@ class Softmax(SoftmaxLayer):
         slack = self._rounding(base, radius)
         share, possible = self._share(base, low, high, slack)
         possible &= ~np.any(y + radius < 0.0, axis=self._along, keepdims=True)
-        inside = base + share * np.where(share > 0.0, high - base, base - low)
-        nearest = np.where(possible, inside, self._on_simplex(y))
+        moved = base + share * np.where(share > 0.0, high - base, base - low)
+        nearest = np.where(possible, moved, self._on_simplex(y))
         out = ~possible & (np.abs(y - nearest) > radius)
         free = (base == 0.0) | (nearest == 0.0)
         floor = np.clip(radius, LEAST, 0.25)
@@ -252,7 +255,9 @@ class LogSoftmax(SoftmaxLayer):
             self, self.forward(x), _exponentials(x, self._along)[1]
         )
 
-    def preimage(self, y: Float64, radius: Float64, context: Context) -> Preimage:
+    def preimage(
+        self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
+    ) -> Preimage:
         """``x = y`` less its mean.
 
         A group is outside if no point within the radius has probabilities that add up to
@@ -270,8 +275,8 @@ class LogSoftmax(SoftmaxLayer):
         with np.errstate(divide="ignore"):
             part, rest = np.log(np.abs(share)), np.log1p(-np.abs(share))
         towards = np.where(share > 0.0, high, low)
-        inside = np.logaddexp(base + rest, towards + part)
-        nearest = np.where(possible, inside, y - self._log_total(y))
+        moved = np.logaddexp(base + rest, towards + part)
+        nearest = np.where(possible, moved, y - self._log_total(y))
         out = ~possible & (np.abs(y - nearest) > radius)
         free = np.zeros(y.shape, dtype=np.bool_)
         return self._found(y, nearest, out, nearest, radius, free)

@@ -15,6 +15,7 @@ from nninvert.analysis.outputs import on_unattained_end
 from nninvert.context import Progress
 from nninvert.errors import Stopped
 from nninvert.layers import LinearLayer, Preimage
+from nninvert.linalg.box import Box
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt, Method
@@ -76,9 +77,17 @@ def pull_back(problem: Problem) -> Attempt:
         targets.values.reshape(shape),
         targets.precision.half_step.reshape(shape),
         problem.context,
+        _allowed(problem),
     )
     x, stopped = refine(problem, found.x.reshape(rows, -1))
     return Attempt(x, stopped, departures(network, found), found)
+
+
+def _allowed(problem: Problem) -> Box:
+    """The bounds of the inputs, around what they shall be near to."""
+    domain = problem.domain
+    closed = np.zeros(domain.lower.size, dtype=np.bool_)
+    return Box(domain.lower, domain.upper, closed, problem.near)
 
 
 def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:

@@ -20,6 +20,7 @@ from nninvert.layers import (
     layer_class,
 )
 from nninvert.layers.activations import activation_from_text
+from nninvert.linalg.box import Box
 
 
 def activation(name, *shape):
@@ -110,13 +111,54 @@ def test_leaving_behind_a_fork_is_no_proof():
     assert not found.proved[0]
 
 
-def test_a_kernel_behind_makes_leaving_no_proof():
-    net = graph(activation("tanh", 2), dense(np.array([[1.0, 1.0]])))
-    found = net.preimage(np.array([[5.0]]), np.full((1, 1), 1e-9), Context())
-    assert found.outside[0] == 2
+def test_a_kernel_behind_is_searched_for_values_in_the_range_before():
+    """3 + 0.2 is no sum of two values of tanh; (1.6, 0) is not the only way to 1.6."""
+    net = graph(activation("tanh", 2), dense(np.array([[1.0, 1.0]]), np.array([-0.2])))
+    y = np.array([[3.0], [1.6], [-1.6]])
+    found = net.preimage(y, np.full(y.shape, 1e-9), Context())
+    np.testing.assert_array_equal(found.outside, [1, 0, 0])
+    np.testing.assert_array_equal(found.place, [1, 0, 0])
+    np.testing.assert_array_equal(found.proved, [True, False, False])
+    assert found.value[0] == pytest.approx(3.2)
+    np.testing.assert_allclose(net.forward(found.x)[1:], y[1:], rtol=1e-12)
+    np.testing.assert_array_equal(found.free_dimensions, [1, 1, 1])
+
+
+def test_a_kernel_later_on_makes_leaving_no_proof():
+    """Of all (a, b) with a - b = 0.5 one is asked for; that it has none says little."""
+    net = graph(
+        activation("sigmoid", 1),
+        dense(np.array([[1.0], [1.0]])),
+        activation("tanh", 2),
+        dense(np.array([[1.0, -1.0]])),
+    )
+    found = net.preimage(np.array([[0.5]]), np.full((1, 1), 1e-9), Context())
+    assert found.outside[0] > 0
     assert not found.proved[0]
-    # One of the kernel, two of units moved to ends that no input attains.
-    assert found.free_dimensions[0] == 3
+
+
+def test_the_choice_lies_near_what_the_centre_of_the_inputs_gives(rng):
+    net = graph(
+        dense(rng.standard_normal((4, 6)) / 3.0),
+        activation("tanh", 4),
+        dense(rng.standard_normal((2, 4)) / 2.0),
+    )
+    x = 0.7 * rng.standard_normal((5, 6))
+    aim = Box.around(x + 0.01)
+    found = net.preimage(net.forward(x), np.full((5, 2), 1e-12), Context(), aim)
+    assert np.abs(found.x - x).max() < 0.05
+    np.testing.assert_allclose(net.forward(found.x), net.forward(x), rtol=1e-9)
+
+
+def test_the_choice_lies_inside_the_bounds(rng):
+    net = graph(dense(rng.standard_normal((2, 6))), activation("tanh", 2))
+    low, high = np.full(6, -0.4), np.array([0.4, 0.4, 0.4, 0.4, 0.4, -0.4])
+    x = rng.uniform(low, high, (5, 6))
+    box = Box(low, high, np.zeros(6, dtype=bool), np.full(6, 9.0))
+    found = net.preimage(net.forward(x), np.full((5, 2), 1e-12), Context(), box)
+    assert (found.x >= low).all()
+    assert (found.x <= high).all()
+    np.testing.assert_allclose(net.forward(found.x), net.forward(x), rtol=1e-9)
 
 
 def test_free_dimensions_and_origins_add_up():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import conditioned, network, random_net
+from problems import conditioned, dense, network, random_net
 
 from nninvert.methods.question import ask
 from nninvert.methods.targets import judge_targets
@@ -60,12 +60,20 @@ def test_networks_that_lose_something_are_searched(rng):
 
 
 def test_what_is_neither_found_nor_disproved_stays_open():
-    """-1 is the value of no relu difference here, but no pull-back proves it."""
-    net = network(np.array([[1.0], [1.0]]), "relu", np.array([[1.0, 1.0]]))
-    report, _ = judge(net, [[-1.0], [2.0]])
+    """tanh(s) - tanh(s - 1) is at most 2 tanh(1/2), but no pull-back proves it."""
+    first = dense(np.array([[1.0], [1.0]]), np.array([0.0, -1.0]))
+    net = network(first, "tanh", np.array([[1.0, -1.0]]))
+    report, _ = judge(net, [[0.95], [0.5]])
     assert report.reachable == (None, True)
     assert report.status[0] is RowStatus.NEAREST
-    assert report.residual[0] == pytest.approx(1.0)
+    assert report.residual[0] == pytest.approx(0.95 - 2.0 * np.tanh(0.5))
+
+
+def test_sums_beyond_what_an_activation_gives_are_disproved():
+    """Many ways back from the sum, but none of them starts inside (-1, 1)."""
+    net = network("tanh", np.array([[1.0, 1.0]]), shape=(2,))
+    report, _ = judge(net, [[2.1], [1.9]])
+    assert report.reachable == (False, True)
 
 
 def test_a_tolerance_lets_a_row_in(chain):
