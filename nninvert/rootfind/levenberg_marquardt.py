@@ -238,7 +238,8 @@ class _Descent:
         downhill = np.where(box.held(slope), 0.0, slope)
         flat = row_norms(downhill) <= FLAT * np.sqrt(model.size * cost)
         rounded = cost <= model.size * np.square(ROUNDING * rows.distance(chosen))
-        damping = np.where(model.size > 0.0, self.damping * model.size, 1.0)
+        # Slopes whose squares vanish in float64 must not make the equations singular.
+        damping = np.maximum(self.damping * model.size, np.finfo(np.float64).tiny)
 
         def solve(part: Index, rest: Float64, free: Mask | None) -> Float64:
             return model.damped(part, rest, damping[part], free)

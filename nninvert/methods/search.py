@@ -1,0 +1,329 @@
+"""Search from many starts, all rows and starts in batches, until every row is solved.
+
+The engine is `levenberg_marquardt`. A start is followed on one of several *views* of the
+same equations, which have the same solutions and other local minima: before the last
+activation, with kinks rounded, and at last the outputs themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.analysis.starting_point import input_scale
+from nninvert.context import Progress
+from nninvert.linalg.norms import row_norms
+from nninvert.methods.problem import Problem
+from nninvert.methods.starts import random_starts
+from nninvert.methods.views import View, Views
+from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
+
+Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Index = NDArray[np.int64]
+
+STAGES = (4, 12, 48, 192, 768)
+"""Random starts in each stage, tried where the stages before did not succeed: together
+1024. On nets that are hard one start in a thousand succeeds."""
+
+SECONDS_PER_ROW = 2.0
+"""No stage begins, and no batch in it, once the rows that were open after the first starts
+have taken this long on average."""
+
+SEARCH_STEPS = 100
+SEARCH_GAIN = 0.1
+"""A start is given up after so many steps, or where ten gain less than this part of the
+squares: another start is then the better bet."""
+
+BATCH_BYTES = 2**22
+"""Jacobians of a batch: they stay in the cache."""
+
+MOST_AT_ONCE = 4096
+"""Starts of a batch: for small networks more are no faster."""
+
+FINISHES = 2
+"""Final searches of rows that are left: each weighs outputs by their tolerances at the
+point where the one before ended."""
+
+AGREEING = 8
+AGREEMENT = 1e-6
+"""A row is given up when so many starts have ended at its least squares, to this part of
+them: no other start will do better."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best point of each row.
+
+    Attributes
+    ----------
+    x : float64 array, shape (rows, n_in)
+        Inside the bounds; where no start had a finite value, the first start.
+    solved : bool array, shape (rows,)
+        Whether it meets the tolerances.
+    stopped : bool array, shape (rows,)
+        A limit ended the search of the row before it was solved or came to rest.
+    error : float64 array, shape (rows,)
+        Largest |f(x) - y| over the wanted outputs.
+    starts : int array, shape (rows,)
+        How many were tried.
+    """
+
+    x: Float64
+    solved: Mask
+    stopped: Mask
+    error: Float64
+    starts: Index
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where searches from given starts ended.
+
+    Attributes
+    ----------
+    x : float64 array, shape (s, rows, n_in)
+    misfit : float64 array, shape (s, rows)
+        ||(f(x) - y) / tol|| over the wanted outputs, infinite where it is not finite.
+    solved : bool array, shape (s, rows)
+        Whether every output lies within its tolerance.
+    """
+
+    x: Float64
+    misfit: Float64
+    solved: Mask
+
+
+def search(problem: Problem, starts: Sequence[Float64]) -> Found:
+    """Solve f(x) = y for every row: from given starts, then from random ones.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its bounds are kept; inequalities and whole numbers are not looked at.
+    starts : sequence of float64 arrays, shape (rows, n_in)
+        Tried in one batch first; rows that are not finite begin at `near`. At least one.
+
+    Returns
+    -------
+    Found
+
+    Notes
+    -----
+    Rows that are proved to be out of reach get the first starts only. The others get up to
+    ``sum(STAGES)`` random starts, as long as all rows together have not taken
+    `SECONDS_PER_ROW` each. In the end the best point of each row that is not solved is
+    brought to rest: it is a local least-squares point, outputs weighed by tolerances.
+    """
+    return _Search(problem).run(starts)
+
+
+def solutions(problem: Problem, starts: Float64) -> Ends:
+    """Follow every start to where it ends, batch-wise.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : float64 array, shape (s, rows, n_in)
+        Finite.
+    """
+    engine = _Search(problem)
+    many, rows, _ = starts.shape
+    x = np.empty_like(starts)
+    misfit, solved = np.empty((many, rows)), np.empty((many, rows), dtype=np.bool_)
+    flat_rows = np.tile(np.arange(rows), many)
+    flat = x.reshape(many * rows, -1)
+    for part in engine.parts(flat_rows.size):
+        ends = engine.follow(flat_rows[part], starts.reshape(flat.shape)[part], ())
+        flat[part] = ends
+        judged = engine.judge(flat_rows[part], ends)
+        misfit.reshape(-1)[part], solved.reshape(-1)[part] = judged.misfit, judged.solved
+    return Ends(x, misfit, solved)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    misfit: Float64
+    solved: Mask
+    error: Float64
+    tolerance: Float64
+
+
+class _Search:
+    """The best point of each row so far, and the batches that make it better."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.context = problem, problem.context
+        self.unit = input_scale(problem.network)
+        self.random = np.random.default_rng([problem.context.seed, problem.rows])
+        sample = random_starts(problem.domain, problem.near[:1], self.unit, 16, self.random)
+        self.views = Views(problem, sample[:, 0])
+        rows = problem.rows
+        self.x = problem.domain.clip(problem.near)
+        self.misfit = np.full(rows, np.inf)
+        self.error = np.full(rows, np.inf)
+        self.solved = np.zeros(rows, dtype=np.bool_)
+        self.tried = np.zeros(rows, dtype=np.int64)
+        self.agreeing = np.zeros(rows, dtype=np.int64)
+
+    def run(self, starts: Sequence[Float64]) -> Found:
+        """The stages, then the end."""
+        rows = self.problem.rows
+        first = np.stack([self._usable(start) for start in starts])
+        with np.errstate(all="ignore"):
+            # Known even if time is up at once.
+            self._enter(np.arange(rows), first[0])
+            self.tried[:] = 0
+            self._try(np.arange(rows), first, (), np.inf)
+            begun = time.monotonic()
+            limit = begun + SECONDS_PER_ROW * self._open().size
+            for count in STAGES:
+                chosen = self._open()
+                if not chosen.size or self.context.should_stop():
+                    break
+                if time.monotonic() > limit:
+                    break
+                self._stage(chosen, count, limit)
+            stopped = self._finish()
+        return Found(self.x, self.solved, stopped, self.error, self.tried)
+
+    def _usable(self, start: Float64) -> Float64:
+        finite = np.isfinite(start).all(axis=1, keepdims=True)
+        return self.problem.domain.clip(np.where(finite, start, self.problem.near))
+
+    def _open(self) -> Index:
+        """Rows for which more starts are worth while."""
+        open_rows = ~self.solved & (self.agreeing < AGREEING)
+        if self.problem.unreachable is not None:
+            open_rows &= ~self.problem.unreachable
+        return np.flatnonzero(open_rows)
+
+    def _stage(self, chosen: Index, count: int, limit: float) -> None:
+        """Random starts for some rows, half of them with kinks rounded first."""
+        near = self.problem.near[chosen]
+        starts = random_starts(self.problem.domain, near, self.unit, count, self.random)
+        rounded = self.views.rounded
+        if not rounded:
+            self._try(chosen, starts, (), limit)
+            return
+        self._try(chosen, starts[: count // 2], rounded, limit)
+        rest = ~self.solved[chosen]
+        self._try(chosen[rest], starts[count // 2 :, rest], (), limit)
+
+    def _try(
+        self, rows: Index, starts: Float64, through: Sequence[View], limit: float
+    ) -> None:
+        """Follow starts (s, rows, n) of some rows and keep what is better."""
+        many = starts.shape[0]
+        which = np.tile(rows, many)
+        flat = starts.reshape(which.size, self.x.shape[1])
+        for part in self.parts(which.size):
+            if self.context.should_stop() or time.monotonic() > limit:
+                return
+            here = np.arange(which.size)[part]
+            here = here[~self.solved[which[here]]]
+            if here.size:
+                self._enter(which[here], self.follow(which[here], flat[here], through))
+            done = int(np.count_nonzero(self.solved))
+            self.context.emit(Progress("least squares", done, self.problem.rows))
+
+    def parts(self, count: int) -> list[slice]:
+        """Cut so many starts into batches that fit into the cache."""
+        at_once = int(np.clip(BATCH_BYTES // self.views.bytes_each, 1, MOST_AT_ONCE))
+        return [slice(first, first + at_once) for first in range(0, count, at_once)]
+
+    def follow(self, rows: Index, x: Float64, through: Sequence[View]) -> Float64:
+        """From starts x (k, n) of rows (k,) through views to the outputs themselves."""
+        for view in (*through, *self.views.inner, self.views.outer):
+            usable = view.usable[rows]
+            if usable.all():
+                x = self._follow(view, rows, x)
+            elif usable.any():
+                x = x.copy()
+                x[usable] = self._follow(view, rows[usable], x[usable])
+        return x
+
+    def _follow(self, view: View, rows: Index, x: Float64) -> Float64:
+        domain = self.problem.domain
+        return levenberg_marquardt(
+            view.function,
+            view.target[rows],
+            view.weights[rows],
+            x,
+            domain.lower,
+            domain.upper,
+            scale=self.unit,
+            should_stop=self.context.should_stop,
+            most_steps=SEARCH_STEPS,
+            least_gain=SEARCH_GAIN,
+        ).x
+
+    def judge(self, rows: Index, x: Float64) -> _Judged:
+        """What the plain forward pass says of points x (k, n) of rows (k,)."""
+        part = self.problem.take(rows)
+        value, terms = part.evaluated(x)
+        with np.errstate(all="ignore"):
+            tol = part.tolerance(terms)
+            off = np.abs(value - part.targets.values)
+            off = np.where(part.targets.wanted, off, 0.0)
+            misfit = row_norms(off / np.maximum(tol, np.finfo(np.float64).tiny))
+        return _Judged(
+            misfit=np.where(np.isfinite(misfit), misfit, np.inf),
+            solved=np.asarray((off <= tol).all(axis=1)),
+            error=off.max(axis=1),
+            tolerance=tol,
+        )
+
+    def _enter(self, rows: Index, x: Float64) -> None:
+        """Keep of each row the best: solved and near, else lowest; rows may occur often."""
+        judged = self.judge(rows, x)
+        np.add.at(self.tried, rows, 1)
+        away = row_norms((x - self.problem.near[rows]) / self.unit)
+        rank = np.where(judged.solved, away, judged.misfit)
+        order = np.lexsort((rank, ~judged.solved, rows))
+        first = order[np.unique(rows[order], return_index=True)[1]]
+        lower = judged.misfit[first] < self.misfit[rows[first]]
+        better = first[judged.solved[first] | lower]
+        self._take(rows[better], x[better], judged, better)
+        near_best = judged.misfit <= (1.0 + AGREEMENT) * self.misfit[rows]
+        np.add.at(self.agreeing, rows[near_best & np.isfinite(judged.misfit)], 1)
+
+    def _take(self, rows: Index, x: Float64, judged: _Judged, chosen: Index) -> None:
+        lower = judged.misfit[chosen] < (1.0 - AGREEMENT) * self.misfit[rows]
+        self.agreeing[rows[lower]] = 0
+        self.x[rows], self.misfit[rows] = x, judged.misfit[chosen]
+        self.solved[rows], self.error[rows] = judged.solved[chosen], judged.error[chosen]
+
+    def _finish(self) -> Mask:
+        """Bring the best points of rows that are left to rest; which did not get there."""
+        problem, domain = self.problem, self.problem.domain
+        stopped = np.zeros(problem.rows, dtype=np.bool_)
+        for _ in range(FINISHES):
+            rows = np.flatnonzero(~self.solved & np.isfinite(self.misfit))
+            if not rows.size:
+                break
+            if self.context.should_stop():
+                stopped[rows] = True
+                break
+            part = problem.take(rows)
+            tol = self.judge(rows, self.x[rows]).tolerance
+            weights = 1.0 / np.maximum(tol, np.finfo(np.float64).tiny)
+            found = levenberg_marquardt(
+                problem.network,
+                part.targets.values,
+                np.where(part.targets.wanted, weights, 0.0),
+                self.x[rows],
+                domain.lower,
+                domain.upper,
+                scale=self.unit,
+                should_stop=self.context.should_stop,
+            )
+            stopped[rows] = found.stopped
+            judged = self.judge(rows, found.x)
+            better = np.flatnonzero(judged.solved | (judged.misfit < self.misfit[rows]))
+            self._take(rows[better], found.x[better], judged, better)
+        return stopped & ~self.solved
