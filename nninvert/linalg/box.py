@@ -122,11 +122,23 @@ class Units:
     def holds(self, value: Float64, moved: Float64, slack: Float64) -> Mask:
         """Rows in which `moved` is as good as `value`, a value of h.
 
-        It may take half of the room that the value has to its open ends, and leave closed
-        ones by the slack.
+        It may take half of the room that the value has to its open ends; closed ones it may
+        leave by the slack, and units that are there may move by no more.
         """
         low, high = self.box.lower, self.box.upper
         room = np.minimum(value - low, high - value)
         close = np.abs(moved - value) <= 0.5 * room
         inside = (moved >= low - slack) & (moved <= high + slack)
+        at_end = (value == low) | (value == high)
+        inside &= ~at_end | (np.abs(moved - value) <= slack)
         return np.asarray(np.where(self.smooth, close, inside).all(axis=1))
+
+    def settled(self, value: Float64, moved: Float64) -> Float64:
+        """`moved`, but units that `value` has at closed ends stay there to the last bit.
+
+        What is 1e-17 above the end of relu is another answer than the end itself.
+        """
+        low, high = self.box.lower, self.box.upper
+        at_end = (value == low) | (value == high)
+        closed = np.where(at_end, value, np.clip(moved, low, high))
+        return np.where(self.smooth, moved, closed)

@@ -231,8 +231,7 @@ def _newton(
     for _ in range(NEWTON_STEPS):
         moved = system.corrected(state.x, state.residual)
         met = system.units.holds(state.x, moved, system.slack)
-        open_ends, box = system.units.smooth, system.units.box
-        inside = np.where(open_ends, moved, np.clip(moved, box.lower, box.upper))
+        inside = system.units.settled(state.x, moved)
         solution.x[rows] = np.where(met[:, None], inside, state.x)
         solution.met[rows] = met
         solution.multiplier[rows] = state.w
