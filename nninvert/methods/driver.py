@@ -24,7 +24,6 @@ from nninvert.errors import Stopped
 from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.advice import measured_advice
-from nninvert.methods.domain import Domain
 from nninvert.methods.problem import Problem
 from nninvert.methods.proofs import proofs
 from nninvert.methods.selection import select_method
@@ -210,27 +209,8 @@ def _cast(
     with np.errstate(over="ignore", invalid="ignore"):
         written = x.astype(dtype)
     inside = problem.domain.contain(x)[:, None]
-    allowed = _in_type(problem.domain, dtype)
-    clipped = np.clip(written, allowed.lower, allowed.upper).astype(dtype)
+    clipped = problem.domain.in_type(dtype).clip(written).astype(dtype)
     return np.where(inside, clipped, written)
-
-
-def _in_type(bounds: Domain, dtype: np.dtype[np.floating]) -> Domain:
-    """The bounds, narrowed to numbers of the type.
-
-    An input that is fixed at a number which the type does not hold is fixed at the
-    nearest one that it holds.
-    """
-    with np.errstate(over="ignore"):
-        low, high = bounds.lower.astype(dtype), bounds.upper.astype(dtype)
-    infinity = np.asarray(np.inf, dtype=dtype)
-    inner_low = np.where(low < bounds.lower, np.nextafter(low, infinity), low)
-    inner_high = np.where(high > bounds.upper, np.nextafter(high, -infinity), high)
-    empty = inner_low > inner_high
-    return Domain.box(
-        np.where(empty, low, inner_low).astype(np.float64),
-        np.where(empty, low, inner_high).astype(np.float64),
-    )
 
 
 @dataclass(frozen=True)
@@ -250,7 +230,7 @@ class _Judgement:
 
 def _judge(problem: Problem, x: NDArray[np.floating]) -> _Judgement:
     exact = x.astype(np.float64)
-    allowed = _in_type(problem.domain, x.dtype).contain(exact)
+    allowed = problem.domain.in_type(x.dtype).contain(exact)
     fitted, terms = problem.evaluated(exact)
     with np.errstate(over="ignore", invalid="ignore"):
         tol = problem.tolerance(terms)
@@ -318,7 +298,7 @@ def _conclude(
         tolerance_origin=_tolerance_origin(problem),
         seconds=time.monotonic() - started,
     )
-    return replace(result, notes=measured_advice(problem, result))
+    return replace(result, notes=(*problem.notes, *measured_advice(problem, result)))
 
 
 def _if_time(describe: Callable[[], Found], otherwise: Found) -> Found:
