@@ -24,6 +24,7 @@ from nninvert.formats.own import OwnHdf5, OwnNpz, save
 from nninvert.formats.plain_h5 import PlainHdf5
 from nninvert.formats.safetensors import Safetensors
 from nninvert.formats.sparse import SparseNpz
+from nninvert.formats.torch_zip import TorchZip
 
 if TYPE_CHECKING:
     from nninvert.network import Network
@@ -54,6 +55,7 @@ READERS: tuple[Reader, ...] = (
     NpzWeights(),
     PlainHdf5(),
     Safetensors(),
+    TorchZip(),
     Nnet(),
 )
 """In the order in which they are asked: the more a format says about itself, the sooner."""

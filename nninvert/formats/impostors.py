@@ -103,8 +103,6 @@ def _zip(path: str) -> tuple[str, str]:
         names = member_names(path)
     except FormatError as error:
         return error.got, error.next_step
-    if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
-        return "a PyTorch file, which is not read yet", _TORCH
     if not names:
         return "an empty zip archive", "Was it saved to the end?"
     return (

@@ -20,6 +20,7 @@ FILES = {
     "tf215_activations.h5": ReadOptions(),
     "tf215_weights_only.h5": ReadOptions(activations="tanh"),
     "torch_sequential.npz": ReadOptions(activations="tanh"),
+    "torch_checkpoint.pt": ReadOptions(activations="tanh"),
 }
 
 

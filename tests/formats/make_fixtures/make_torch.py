@@ -1,4 +1,9 @@
-"""State dictionaries of torch as .npz, with outputs in float64: run with torch 2.13."""
+"""State dictionaries of torch as .npz and .pt, with outputs in float64: torch 2.13.
+
+The .pt files hold the same numbers and have no lines in the index of their own.
+"""
+
+import argparse
 
 import fixtures
 import numpy as np
@@ -24,6 +29,7 @@ def save(model, name, tests, architecture, activations):
     randomised(model)
     arrays = {key: value.numpy() for key, value in model.state_dict().items()}
     np.savez_compressed(fixtures.path_of(name), **arrays)
+    torch.save(model.state_dict(), fixtures.path_of(name.replace(".npz", ".pt")))
     width = next(iter(arrays.values())).shape[1]
     x = fixtures.draw_inputs(name, (width,))
     with torch.no_grad():
@@ -90,3 +96,25 @@ save(
     "twelve layers 2-2 tanh without bias",
     ["tanh"] * 12,
 )
+
+
+def checkpoint():
+    """What a training run keeps: views of storages, a prefix, objects that are code."""
+    generator = torch.Generator().manual_seed(1)
+    table = torch.randn(9, 8, generator=generator)
+    state = {
+        "module.0.weight": nn.Parameter(torch.randn(3, 4, generator=generator).T),
+        "module.0.bias": torch.arange(4.0) / 8.0,
+        "module.2.weight": table[1::2, ::2][:2],
+        "module.2.bias": table[0, :2],
+        "count": torch.tensor(3),
+    }
+    saved = {"epoch": 7, "args": argparse.Namespace(rate=0.1), "state_dict": state}
+    torch.save(saved, fixtures.path_of("torch_checkpoint.pt"))
+    arrays = {
+        key.replace("module.", ""): value.detach().numpy() for key, value in state.items()
+    }
+    np.savez_compressed(fixtures.path_of("torch_checkpoint_golden.npz"), **arrays)
+
+
+checkpoint()
