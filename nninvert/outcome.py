@@ -96,6 +96,9 @@ class Proof(Enum):
     OUTPUT_RANGE = "output range"
     PULL_BACK = "pull-back"
     BOUNDS = "bounds"
+    INTERVAL = "interval bounds"
+    RELAXATION = "linear relaxation"
+    FARKAS = "exact certificate"
 
     @property
     def meaning(self) -> str:
@@ -108,4 +111,8 @@ _PROOFS = {
     Proof.OUTPUT_RANGE: "the target lies outside the range of the last layer",
     Proof.PULL_BACK: "the only way back leaves the range of an inner layer",
     Proof.BOUNDS: "the only input that gives this target lies outside the bounds",
+    Proof.INTERVAL: "interval arithmetic keeps an output away from the target",
+    Proof.RELAXATION: "a linear relaxation keeps an output away from the target",
+    Proof.FARKAS: "no allowed input gives all outputs together: a linear relaxation has no "
+    "solution, and its certificate was checked in exact arithmetic",
 }

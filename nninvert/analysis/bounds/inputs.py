@@ -57,6 +57,7 @@ def allowed_inputs(
     integer: NDArray[np.bool_],
     matrix: Float64,
     limit: Float64,
+    eps: float = tolerances.EPS64,
 ) -> Inputs:
     """Tighten bounds by whole numbers and inequalities.
 
@@ -68,35 +69,33 @@ def allowed_inputs(
         Inputs that are whole numbers.
     matrix : float64 array, shape (c, n_in)
     limit : float64 array, shape (c,)
-        ``matrix @ x <= limit``, judged in float64 up to its own rounding.
+        ``matrix @ x <= limit``, judged up to the rounding of its own sum.
+    eps : float, default that of float64
+        Spacing at 1 of the type in which x is judged.
     """
+    share = 4.0 * (lower.size + 4) * eps
     low = np.where(integer, np.ceil(lower), lower)
     high = np.where(integer, np.floor(upper), upper)
     for _ in range(_ROUNDS if limit.size else 0):
-        low, high = _tightened(low, high, matrix, limit)
+        low, high = _tightened(low, high, matrix, limit, share)
         low = np.where(integer, np.ceil(low), low)
         high = np.where(integer, np.floor(high), high)
     box = Box(low, high)
     with np.errstate(invalid="ignore"):
         terms = np.where(matrix == 0.0, 0.0, np.abs(matrix) * box.size).sum(axis=1)
-    slack = _share(lower.size) * (terms + np.abs(limit)) + TINY
+    # Four times what the judgement of an x grants, and a few roundings of ours.
+    slack = share * (terms + np.abs(limit)) + TINY
     return Inputs(box, Inequalities(matrix, limit + slack))
 
 
-def _share(n: int) -> float:
-    """What rounding may let pass, relative to the sum of the sizes of n terms.
-
-    Four times what the judgement of an x grants, `n eps`, plus a few roundings of ours.
-    """
-    return 4.0 * (n + 4) * tolerances.EPS64
-
-
 def _tightened(
-    lower: Float64, upper: Float64, matrix: Float64, limit: Float64
+    lower: Float64, upper: Float64, matrix: Float64, limit: Float64, share: float
 ) -> tuple[Float64, Float64]:
-    """Solve every inequality for every input, the others at their best ends."""
+    """Solve every inequality for every input, the others at their best ends.
+
+    `share` is what rounding may let pass, relative to the sum of the sizes of the terms.
+    """
     low, high = lower.copy(), upper.copy()
-    share = _share(lower.size)
     for row, most in zip(matrix, limit, strict=True):
         used = np.flatnonzero(row)
         # The least that each term can be, less what its rounding hides.
