@@ -339,12 +339,33 @@ class Wanted:
             metavar="NAME=VALUE",
         ),
     ] = None
+    integer: Annotated[
+        list[str] | None,
+        option(
+            "--integer",
+            help="This input must be a whole number; may be given several times. NAME as "
+            "for --fix.",
+            panel=WANTED,
+            metavar="NAME",
+        ),
+    ] = None
+    constraints: Annotated[
+        str | None,
+        option(
+            "--constraints",
+            help="Linear relations between inputs, one on each line: feed_T + 2*flow <= "
+            "30, x0 >= x1, a + b == 1. Names as for --fix, but an index as x3. Or a CSV "
+            "with a column for each input, sense and limit.",
+            panel=WANTED,
+            metavar="FILE",
+        ),
+    ] = None
     bounds: Annotated[
         str | None,
         option(
             "--bounds",
-            help="All of these in one table with the columns name, lower, upper, fixed, "
-            "near; empty cells are open.",
+            help="What is known of single inputs in one table with the columns name, "
+            "lower, upper, fixed, near; empty cells are open.",
             panel=WANTED,
             metavar="FILE.csv",
         ),
@@ -358,6 +379,8 @@ class Wanted:
             ("--lower", self.lower),
             ("--upper", self.upper),
             *(("--fix", item) for item in self.fix or ()),
+            *(("--integer", item) for item in self.integer or ()),
+            ("--constraints", self.constraints),
             ("--bounds", self.bounds),
         ]
         return tuple(word for name, value in given if value for word in (name, value))

@@ -111,6 +111,17 @@ def index_of(name: str, names: Sequence[str], option: str) -> int:
     )
 
 
+def indices_of(items: Sequence[str], names: Sequence[str], option: str) -> list[int]:
+    """The inputs that an option names several times over, each once, in their order.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    """
+    return sorted({index_of(item.strip(), names, option) for item in items})
+
+
 def fixed_of(items: Sequence[str], names: Sequence[str]) -> dict[int, float]:
     """The inputs that ``--fix NAME=VALUE`` holds, by index.
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nninvert.cli._options import Wanted
-from nninvert.cli._values import Sources, fixed_of, index_of, is_share, numbers_of
+from nninvert.cli._values import (
+    Sources,
+    fixed_of,
+    index_of,
+    indices_of,
+    is_share,
+    numbers_of,
+)
 from nninvert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nninvert.arrays import BoundsRow
+    from nninvert.methods.domain import Constraints
     from nninvert.network import Network
 
 
@@ -26,7 +34,7 @@ class Resolved:
     names : tuple of str
         From the table of bounds, the header of ``--near``, or x0, x1, ...
     keywords : dict
-        within, near, lower, upper, fix.
+        within, near, lower, upper, fix, integer, constraints.
     """
 
     names: tuple[str, ...]
@@ -55,6 +63,8 @@ def resolve(wanted: Wanted, network: Network, sources: Sources) -> Resolved:
             "lower": columns["lower"] if lower is None else lower,
             "upper": columns["upper"] if upper is None else upper,
             "fix": columns["fix"] | fixed_of(wanted.fix or [], names) or None,
+            "integer": indices_of(wanted.integer or [], names, "--integer") or None,
+            "constraints": _constraints(wanted.constraints, names),
         },
     )
 
@@ -159,3 +169,29 @@ def _columns(
         "near": near if given else None,
         "fix": fixed,
     }
+
+
+def _constraints(path: str | None, names: tuple[str, ...]) -> Constraints | None:
+    """The relations in a file, their names turned into inputs."""
+    if path is None:
+        return None
+    import numpy as np
+
+    from nninvert.arrays import read_constraints
+    from nninvert.methods.domain import Constraints
+
+    relations = read_constraints(path)
+    matrix = np.zeros((len(relations), len(names)))
+    for row, relation in zip(matrix, relations, strict=True):
+        field = f"--constraints > line {relation.line}"
+        for name, coefficient in relation.terms:
+            try:
+                row[index_of(name, names, field)] += coefficient
+            except UsageError as error:
+                raise error.at(file=path) from error
+    return Constraints.between(
+        matrix,
+        np.array([relation.lower for relation in relations]),
+        np.array([relation.upper for relation in relations]),
+        tuple(relation.text for relation in relations),
+    )

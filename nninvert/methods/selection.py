@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.errors import UsageError
-from nninvert.methods import METHODS, Method
+from nninvert.methods import METHODS, LeastSquares, Method
+from nninvert.methods.fixed_inputs import FixedInputs
 from nninvert.methods.problem import Problem
+from nninvert.methods.whole_numbers import WholeNumbers
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
     rows                                        methods
     ==========================================  =======================================
     ``--method NAME``                           that one alone
+    all inputs are fixed                        fixed: there is one x
+    some inputs are whole numbers               whole, around lsq
     a tolerance is asked for (``--within``)     lsq: the x nearest to ``--near``
     several x may do and ``--near`` is given    lsq
     some outputs do not matter                  lsq
@@ -52,6 +56,12 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
         return (_requested(problem, requested),)
     exact, pinv, lsq = (METHODS[name]() for name in ("exact", "pinv", "lsq"))
     every = np.ones(problem.rows, dtype=np.bool_)
+    if problem.domain.is_point:
+        return (Choice(FixedInputs(), every, "all inputs are fixed"),)
+    if problem.domain.integer.any():
+        whole = WholeNumbers(lsq)
+        _require(whole.obstacle(problem), "--integer")
+        return (Choice(whole, every, "some inputs are whole numbers"),)
     partial = np.asarray(~problem.targets.wanted.all(axis=1))
     lsq_obstacle = lsq.obstacle(problem)
     if problem.within is not None:
@@ -85,6 +95,8 @@ def _requested(problem: Problem, name: str) -> Choice:
             expected="auto, " + ", ".join(METHODS),
         )
     method = METHODS[name]()
+    if problem.domain.integer.any() and isinstance(method, LeastSquares):
+        method = WholeNumbers(method)
     _require(method.obstacle(problem), f"--method {name}")
     return Choice(method, np.ones(problem.rows, dtype=np.bool_), "asked for")
 

@@ -6,6 +6,7 @@ from problems import network
 
 from nninvert.errors import UsageError
 from nninvert.methods import METHODS
+from nninvert.methods.domain import Constraints
 from nninvert.methods.question import ask
 from nninvert.methods.selection import select_method
 
@@ -76,3 +77,19 @@ def test_without_the_search_the_formulas_remain(square, losing, monkeypatch):
     monkeypatch.setattr(METHODS["lsq"], "obstacle", lambda self, problem: "too large")
     assert names(ask(square, Y[:1])) == [("exact", [True])]
     assert names(ask(losing, Y[:1], near=[1, 1])) == [("pinv", [True])]
+
+
+def test_whole_numbers_are_searched_around_least_squares(square):
+    asked = ask(square, Y[:1], integer=[0])
+    assert names(asked) == [("whole", [True])]
+    assert names(asked, "lsq") == [("whole", [True])]
+    assert names(asked, "pinv") == [("pinv", [True])]
+
+
+def test_nothing_is_searched_where_all_inputs_are_fixed(square):
+    assert names(ask(square, Y[:1], fix={0: 0.0, 1: 0.0})) == [("fixed", [True])]
+
+
+def test_inequalities_are_kept_by_least_squares(losing):
+    rows = Constraints(np.ones((1, 2)), np.ones(1), ("sum",))
+    assert names(ask(losing, Y[:1], constraints=rows))[-1] == ("lsq", [True])
