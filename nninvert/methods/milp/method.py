@@ -1,0 +1,85 @@
+"""milp: networks of straight pieces, to the optimum, by mixed-integer programming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.analysis.starting_point import input_scale
+from nninvert.context import Context, Progress
+from nninvert.methods._base import Attempt, Method
+from nninvert.methods.lsq import LeastSquares
+from nninvert.methods.milp.ball import Norm
+from nninvert.methods.milp.chain import chain_of, obstacle
+from nninvert.methods.milp.nearest import Clock, nearest, reason
+from nninvert.methods.milp.row import Row
+from nninvert.methods.problem import Problem
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MixedInteger(Method):
+    """The nearest input of all, not of one valley, for networks of straight pieces.
+
+    Attributes
+    ----------
+    norm : "1" or "max", default "1"
+        In which "nearest" is measured, in units of the inputs (`input_scale`).
+    """
+
+    name = "milp"
+    summary = (
+        "networks of straight pieces (relu, ...): the x nearest to --near in the 1-norm "
+        "among all, whole numbers and inequalities included; or that there is none"
+    )
+    searches = True
+
+    norm: Norm = "1"
+
+    def obstacle(self, problem: Problem) -> str:
+        """Name the layer that is not made of straight pieces, or is too wide."""
+        return obstacle(problem.network)
+
+    def attempt(self, problem: Problem, start: Float64 | None) -> Attempt:
+        """Row by row, from `start` and what least squares finds.
+
+        Where no answer is found, x is that of least squares, or of `start`.
+        """
+        context, rows = problem.context, problem.rows
+        chain = chain_of(problem.network)
+        scale = input_scale(problem.network)
+        first = LeastSquares().attempt(problem, start) if _fits(problem) else None
+        x = problem.domain.clip(problem.near) if first is None else first.x.copy()
+        stopped = np.zeros(rows, dtype=np.bool_)
+        told = [""] * rows
+        for k in range(rows):
+            row = Row.of_problem(problem, k, chain, scale, self.norm)
+            given = [] if start is None else [start[k]]
+            found = nearest(row, [*given, x[k]], _clock(context, rows - k))
+            if found.x is not None:
+                x[k] = found.x
+            stopped[k] = bool(found.cut_short)
+            told[k] = reason(found, self.norm)
+            context.emit(Progress("mixed-integer program", k + 1, rows))
+        return Attempt(x, stopped, tuple(told))
+
+
+def _fits(problem: Problem) -> bool:
+    """Whether least squares can be asked for a first answer."""
+    return not LeastSquares().obstacle(problem)
+
+
+def _clock(context: Context, rows_left: int) -> Clock:
+    """An equal share of the time that is left."""
+    limit = context.time_limit
+    if limit is None:
+        return Clock(lambda: np.inf, context.should_stop)
+    end = context.elapsed + (limit - context.elapsed) / rows_left
+
+    def left() -> float:
+        return end - context.elapsed
+
+    return Clock(left, lambda: context.should_stop() or left() <= 0.0)

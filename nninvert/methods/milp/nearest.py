@@ -1,0 +1,261 @@
+"""The nearest input for one row: what to try in which order, and what can be said then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.methods.milp import split
+from nninvert.methods.milp.encoding import Program, encode
+from nninvert.methods.milp.pattern import FREE, approached, improved
+from nninvert.methods.milp.polish import polish
+from nninvert.methods.milp.relaxation import Range, ranges
+from nninvert.methods.milp.row import Row
+from nninvert.methods.milp.solve import FEASIBILITY, Ending, solve
+
+Float64 = NDArray[np.float64]
+
+MOST_BOXES = 60_000
+"""Boxes that splitting may look at before the program is solved as a whole: about ten
+seconds for nets of a hundred units."""
+
+MOST_UNDECIDED = 600
+"""Binary columns up to which the program is solved as a whole: beyond, not even a first
+relaxation is solved in reasonable time, and patterns are searched locally alone."""
+
+RADII = (3.0, 30.0, 300.0)
+"""Where inputs are unbounded and no answer is known: balls that are searched one after
+another, radius in units of the inputs (in the 1-norm, as many for each input)."""
+
+MARGIN = 1e-6
+"""What is nearer by less than this part is not looked for."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How long a row may take.
+
+    Attributes
+    ----------
+    seconds_left : callable
+        inf where nobody set a limit.
+    should_stop : callable
+    """
+
+    seconds_left: Callable[[], float]
+    should_stop: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """What is known of the nearest answer.
+
+    Attributes
+    ----------
+    x : float64 array or None
+        An answer.
+    distance : float
+        Its distance; inf where there is none.
+    bound : float
+        No answer is nearer, to `FEASIBILITY`; 0 where nothing is known, inf where there
+        is none at all within `searched`.
+    searched : float
+        Radius around `near` that was searched; inf: all that is allowed.
+    nodes, boxes : int
+        Of the search trees.
+    cut_short : str
+        Why the search ended before all was known; "" where it did not.
+    """
+
+    x: Float64 | None
+    distance: float
+    bound: float
+    searched: float
+    nodes: int = 0
+    boxes: int = 0
+    cut_short: str = ""
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether an answer is known and nothing nearer than `MARGIN` tells."""
+        room = 10.0 * MARGIN * max(self.distance, 1.0)
+        return self.x is not None and self.bound >= self.distance - room
+
+
+def nearest(row: Row, candidates: Sequence[Float64], clock: Clock) -> Nearest:
+    """Search the answer of a row that is nearest to `near`.
+
+    The candidates, polished, give the radius of the ball in which a nearer one must lie;
+    the smaller it is, the fewer units are undecided in it. Few inputs are split
+    (`split`). Else, or where boxes become too many, and up to `MOST_UNDECIDED` binary
+    columns, patterns like that of the best answer are tried and then the whole program
+    is solved; with more, patterns only.
+
+    Parameters
+    ----------
+    row : Row
+    candidates : sequence of float64 arrays, shape (n_in,)
+        Whatever may be an answer, or close to one.
+    clock : Clock
+    """
+    known = Nearest(None, np.inf, row.ball.least_distance, np.inf)
+    starts = [x for x in (row.ball.near, *candidates) if np.isfinite(x).all()]
+    for x in starts:
+        known = _with(known, row, polish(row, x))
+    if known.is_optimal:
+        return known
+    if known.x is None and not row.ball.is_finite:
+        return _growing(row, known, starts, clock)
+    return _Search(row, known, starts, clock).run()
+
+
+def _growing(row: Row, known: Nearest, starts: Sequence[Float64], clock: Clock) -> Nearest:
+    """Unbounded inputs and no answer yet: larger and larger balls."""
+    count = row.ball.near.size if row.ball.norm == "1" else 1
+    for radius in RADII:
+        reach = radius * count + row.ball.least_distance
+        known = _Search(row, replace(known, searched=reach), starts, clock).run()
+        if known.x is not None or known.cut_short:
+            break
+    return known
+
+
+def _with(known: Nearest, row: Row, x: Float64) -> Nearest:
+    """The same, x being looked at as well."""
+    distance = row.ball.distance(x)
+    if distance < known.distance and row.accepts(x):
+        return replace(known, x=x, distance=distance)
+    return known
+
+
+class _Search:
+    """One ball: as far as the best answer, or as `searched` says."""
+
+    def __init__(
+        self, row: Row, known: Nearest, starts: Sequence[Float64], clock: Clock
+    ) -> None:
+        self.row, self.known, self.starts, self.clock = row, known, starts, clock
+
+    def run(self) -> Nearest:
+        if self.row.ball.near.size <= split.MOST_INPUTS and self._split():
+            return self.known
+        return self._solve()
+
+    @property
+    def radius(self) -> float:
+        """Nothing farther away is of interest."""
+        return min((1.0 - MARGIN) * self.known.distance, self.known.searched)
+
+    def _split(self) -> bool:
+        """Branch and bound on the inputs; whether that decided."""
+        found = split.split(self.row, self.radius, MOST_BOXES, self.clock.should_stop)
+        if found.x is not None:
+            self.known = _with(self.known, self.row, found.x)
+        bound = max(found.bound, self.known.bound)
+        if found.complete:
+            bound = np.inf if self.known.x is None else self.known.distance
+        self.known = replace(self.known, bound=bound, boxes=found.boxes)
+        return found.complete
+
+    def _solve(self) -> Nearest:
+        """The program as a whole, or patterns where it is too large."""
+        program, known_ranges = self._program()
+        if program is None:
+            return self._excluded()
+        if program.undecided > MOST_UNDECIDED:
+            return self._patterns(program, known_ranges)
+        if self.known.x is not None and program.undecided > FREE:
+            self._improve(program, known_ranges)
+            program, known_ranges = self._program()
+            if program is None:
+                return self._excluded()
+        return self._whole(program)
+
+    def _program(self) -> tuple[Program | None, list[Range]]:
+        """The program of the ball; None where bounds alone exclude all that is in it."""
+        row = self.row
+        ball = row.ball.within(max(self.radius, row.ball.least_distance))
+        found = ranges(row.chain.hidden, row.chain.last, ball)
+        low, high = row.targets()
+        if any((known.lower > known.upper).any() for known in found):
+            return None, found
+        if ((found[-1].upper < low) | (found[-1].lower > high)).any():
+            return None, found
+        program = encode(row.chain, found, ball, row.domain, low, high)
+        return program, found
+
+    def _excluded(self) -> Nearest:
+        """Nothing nearer: what is known is all there is."""
+        bound = np.inf if self.known.x is None else self.known.distance
+        return replace(self.known, bound=bound)
+
+    def _improve(self, program: Program, known_ranges: list[Range]) -> None:
+        assert self.known.x is not None
+        x = improved(self.row, program, known_ranges, self.known.x, self.clock.should_stop)
+        self.known = _with(self.known, self.row, x)
+
+    def _patterns(self, program: Program, known_ranges: list[Range]) -> Nearest:
+        for start in self.starts:
+            if self.known.x is not None:
+                break
+            x = approached(self.row, program, known_ranges, start, self.clock.should_stop)
+            if x is not None:
+                self.known = _with(self.known, self.row, x)
+        if self.known.x is not None:
+            self._improve(program, known_ranges)
+        why = (
+            f"{program.undecided:,} undecided units, more than the {MOST_UNDECIDED:,} "
+            "that are solved as a whole; patterns were searched locally"
+        )
+        return replace(self.known, cut_short=why)
+
+    def _whole(self, program: Program) -> Nearest:
+        """All patterns at once, by HiGHS."""
+        found = solve(program, self.clock.seconds_left(), self.clock.should_stop)
+        nodes = self.known.nodes + found.nodes
+        self.known = replace(self.known, nodes=nodes)
+        if found.columns is not None:
+            x = polish(self.row, program.x_of(found.columns))
+            self.known = _with(self.known, self.row, x)
+            if self.known.x is None:
+                why = "the solver's x misses the target by more than its tolerance"
+                return replace(self.known, cut_short=why)
+        if found.ending is Ending.INFEASIBLE:
+            return self._excluded()
+        bound = max(min(found.bound, self.known.distance), self.known.bound)
+        why = "" if found.ending is Ending.OPTIMAL else _WHY[found.ending]
+        return replace(self.known, bound=bound, cut_short=why)
+
+
+_WHY = {Ending.LIMIT: "stopped early", Ending.FAILED: "the solver met numerical trouble"}
+
+
+def reason(found: Nearest, ball_norm: str) -> str:
+    """What can be said of a row, for people."""
+    norm = f"{ball_norm}-norm"
+    effort = ", ".join(
+        f"{count:,} {name}"
+        for count, name in ((found.boxes, "boxes"), (found.nodes, "nodes"))
+        if count
+    )
+    after = f" ({effort})" if effort else ""
+    if found.is_optimal:
+        known = "no allowed input is nearer"
+        return f"optimal: to {FEASIBILITY:.0e}, {known} in the {norm}{after}"
+    if found.x is not None:
+        gap = 1.0 - found.bound / found.distance
+        return (
+            f"feasible, {found.cut_short}; a nearer one in the {norm} may exist, "
+            f"at most {gap:.2%} nearer{after}"
+        )
+    if found.cut_short:
+        return f"undecided: {found.cut_short}{after}"
+    if np.isfinite(found.searched):
+        return (
+            f"infeasible to {FEASIBILITY:.0e} within {found.searched:g} units of --near "
+            f"({norm}): the solver's word, not a proof; farther out was not searched{after}"
+        )
+    return f"infeasible to {FEASIBILITY:.0e}: the solver's word, not a proof{after}"

@@ -1,0 +1,106 @@
+"""Local search over patterns: which pieces the units are on, a few of them at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.methods.milp.chain import Chain
+from nninvert.methods.milp.encoding import Program
+from nninvert.methods.milp.polish import polish
+from nninvert.methods.milp.relaxation import Range
+from nninvert.methods.milp.row import Row
+from nninvert.methods.milp.solve import solve
+
+Float64 = NDArray[np.float64]
+
+FREE = 16
+"""Units that may change sides in a step, those closest to it: programs of this size are
+solved at once."""
+
+STEPS = 20
+"""Most steps. Each ends where none of its free units can help any more."""
+
+GAIN = 1e-6
+"""Relative improvement that is worth another step."""
+
+SECONDS = 5.0
+"""For one step: the search is a short cut, not the way."""
+
+
+def improved(
+    row: Row,
+    program: Program,
+    ranges: list[Range],
+    x: Float64,
+    should_stop: Callable[[], bool],
+) -> Float64:
+    """A nearer answer with much the same pattern as the answer x; x if none was found.
+
+    Parameters
+    ----------
+    row : Row
+    program : Program
+        It must allow x.
+    ranges : list of Range
+        Those that the program was made with.
+    x : float64 array, shape (n_in,)
+    should_stop : callable
+    """
+    distance = row.ball.distance(x)
+    for _ in range(STEPS):
+        near_by = _near_by(program, row.chain, ranges, x)
+        found = solve(near_by, SECONDS, should_stop)
+        if found.columns is None:
+            break
+        trial = polish(row, program.x_of(found.columns))
+        reached = row.ball.distance(trial)
+        if not (reached < (1.0 - GAIN) * distance and row.accepts(trial)):
+            break
+        x, distance = trial, reached
+    return x
+
+
+def approached(
+    row: Row,
+    program: Program,
+    ranges: list[Range],
+    x: Float64,
+    should_stop: Callable[[], bool],
+) -> Float64 | None:
+    """An answer, found by lowering what the outputs of x miss; None if that ended early."""
+    soft = program.softened()
+    missed = np.inf
+    for _ in range(STEPS):
+        near_by = _near_by(soft, row.chain, ranges, x)
+        found = solve(near_by, SECONDS, should_stop)
+        if found.columns is None:
+            return None
+        x = soft.x_of(found.columns)
+        trial = polish(row, x)
+        if row.accepts(trial):
+            return trial
+        if not found.value < (1.0 - GAIN) * missed:
+            return None
+        missed = found.value
+    return None
+
+
+def _near_by(program: Program, chain: Chain, ranges: list[Range], x: Float64) -> Program:
+    """The program with all units held on the piece of x, but those nearest to a break."""
+    entering = chain.pre_activations(x)
+    columns, sides, room = [], [], []
+    for block in program.switches:
+        z = entering[block.layer][block.units]
+        known = ranges[block.layer]
+        width = (known.upper - known.lower)[block.units]
+        columns.append(block.columns)
+        sides.append(z > block.breaks)
+        room.append(np.abs(z - block.breaks) / width)
+    if not columns:
+        return program
+    order = np.argsort(np.concatenate(room), kind="stable")[FREE:]
+    held = np.concatenate(columns)[order]
+    return program.fixed(held, np.concatenate(sides)[order].astype(np.float64))

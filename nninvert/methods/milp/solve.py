@@ -1,0 +1,129 @@
+"""HiGHS on a program: what it found, what it proved to its tolerance, and when it ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert.methods.milp.encoding import Program
+
+Float64 = NDArray[np.float64]
+
+FEASIBILITY = 1e-6
+"""To which HiGHS meets rows and whole numbers; scipy hands no other value over."""
+
+GAP = 1e-6
+"""Relative difference of the best value and its bound at which a search ends."""
+
+LOOK = 0.05
+"""Seconds between looks at whether to stop."""
+
+GRACE = 1.0
+"""Seconds that HiGHS is given past its time limit: it looks at the clock now and then."""
+
+
+class Ending(Enum):
+    """How a solve ended."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    LIMIT = "limit"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What HiGHS says of a program.
+
+    Attributes
+    ----------
+    ending : Ending
+    columns : float64 array or None
+        The best v, feasible to `FEASIBILITY`.
+    value, bound : float
+        Its cost, and a lower bound of all; inf and -inf where there is none.
+    nodes : int
+        Of the search tree.
+    """
+
+    ending: Ending
+    columns: Float64 | None
+    value: float
+    bound: float
+    nodes: int
+
+
+NOTHING = Solved(Ending.LIMIT, None, np.inf, -np.inf, 0)
+
+
+def solve(program: Program, seconds: float, should_stop: Callable[[], bool]) -> Solved:
+    """Minimise; at most for `seconds`, and no longer than `should_stop` allows.
+
+    scipy cannot be told to end a solve. It runs in a thread of its own, which lets go of
+    the interpreter; when it is to end early it is left alone and its result, once there,
+    is not used.
+
+    Parameters
+    ----------
+    program : Program
+    seconds : float
+        inf for no limit.
+    should_stop : callable
+    """
+    if seconds <= 0.0 or should_stop():
+        return NOTHING
+    found: list[Solved] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(_minimise(program, seconds))
+        except BaseException as failure:  # noqa: BLE001 - raised again by who waits
+            failures.append(failure)
+
+    worker = threading.Thread(target=work, daemon=True)
+    begun = time.monotonic()
+    worker.start()
+    # A short solve must not wait for the next look.
+    worker.join(LOOK)
+    while worker.is_alive():
+        if should_stop() or time.monotonic() - begun > seconds + GRACE:
+            return NOTHING
+        worker.join(LOOK)
+    if failures:
+        raise failures[0]
+    return found[0]
+
+
+def _minimise(program: Program, seconds: float) -> Solved:
+    from scipy import optimize
+
+    options: dict[str, float] = {"mip_rel_gap": GAP}
+    if np.isfinite(seconds):
+        options["time_limit"] = seconds
+    rows = optimize.LinearConstraint(program.matrix, program.row_lower, program.row_upper)
+    told = optimize.milp(
+        program.cost,
+        integrality=program.whole.astype(np.int64),
+        bounds=optimize.Bounds(program.lower, program.upper),
+        constraints=rows,
+        options=options,
+    )
+    ending = _ENDINGS.get(int(told.status), Ending.FAILED)
+    # A linear program has no tree: its optimum is its bound.
+    bound, nodes = told.get("mip_dual_bound"), told.get("mip_node_count")
+    value = np.inf if told.x is None else float(told.fun)
+    if bound is None:
+        bound = value if ending is Ending.OPTIMAL else -np.inf
+    return Solved(
+        ending, None if told.x is None else told.x, value, float(bound), int(nodes or 0)
+    )
+
+
+_ENDINGS = {0: Ending.OPTIMAL, 1: Ending.LIMIT, 2: Ending.INFEASIBLE}
