@@ -143,7 +143,7 @@ def invert(
         Type of the x that is handed out; what is judged is x after the cast.
     answers : int or None, default None
         Look for up to so many answers to each row, spread out; the best becomes `x`, all
-        are in `answers`. None: one.
+        are in `answers`. None or 1: one, and no `answers`.
     family : bool, default False
         Describe the answers around each x that is SOLVED, in `families`.
     context : Context, default None
@@ -185,7 +185,7 @@ def invert(
         if answers is not None:
             require_answers(problem, answers)
         result = driver.invert(problem, method=method, dtype=dtype)
-        if answers is not None:
+        if answers is not None and answers > 1:
             result = several(problem, result, answers)
         if family:
             result = replace(result, families=families(problem, result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from nninvert.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from nninvert.result import Answers, Family, InversionResult
 
 
 def require_output(
@@ -88,6 +91,101 @@ def write_result(
         write_array(output, written, names=names, stdout=streams.stdout_bytes)
     elif not manner.json:
         _print_values(values, names, streams, manner)
+
+
+def write_inversion(
+    output: str | None,
+    family: str | None,
+    result: InversionResult,
+    shape: tuple[int, ...],
+    names: tuple[str, ...],
+    streams: Streams,
+    manner: Manner,
+) -> None:
+    """Write x, or several answers, and families where they were asked for.
+
+    Parameters
+    ----------
+    output : str or None
+        As for `write_result`.
+    family : str or None
+        A file for the families; that of `output` gets both.
+    result : InversionResult
+    shape : tuple of int
+        Of one x.
+    names : tuple of str
+        Of the inputs.
+    streams : Streams
+    manner : Manner
+    """
+    from nninvert.arrays.several import write_arrays
+
+    if output is not None and family is not None and _same(output, family):
+        answers = result.answers
+        x = result.x if answers is None else answers.x
+        shaped = x.reshape(*x.shape[:-1], *shape)
+        write_arrays(output, {"x": shaped, **family_arrays(result.families)})
+        return
+    if result.answers is None:
+        write_result(output, result.x, shape, names, streams, manner)
+    else:
+        _write_answers(output, result.answers, shape, names, streams, manner)
+    if family is not None:
+        write_arrays(family, family_arrays(result.families))
+
+
+def _same(path: str, other: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def family_arrays(families: Sequence[Family]) -> dict[str, np.ndarray]:
+    """Families under the names that they have in a file.
+
+    For each row a group ``family/row_<row>`` of ``x`` (n,), ``dimension``, ``basis``
+    (k, n), ``interval`` (k, 2) and ``points`` (k,); n numbers of x in the order of a flat
+    row.
+    """
+    import numpy as np
+
+    found: dict[str, np.ndarray] = {"family/rows": np.array([f.row for f in families], int)}
+    for family in families:
+        group = f"family/row_{family.row}"
+        found[f"{group}/x"] = family.x
+        found[f"{group}/dimension"] = np.array(family.dimension)
+        found[f"{group}/basis"] = family.basis
+        found[f"{group}/interval"] = family.intervals
+        found[f"{group}/points"] = family.points
+    return found
+
+
+def _write_answers(
+    output: str | None,
+    answers: Answers,
+    shape: tuple[int, ...],
+    names: tuple[str, ...],
+    streams: Streams,
+    manner: Manner,
+) -> None:
+    """As `write_result`, with a line for each answer where x becomes a table."""
+    import numpy as np
+
+    from nninvert.arrays.answers import answer_places, write_answers, write_answers_csv
+    from nninvert.report.values_text import answers_lines, answers_plain
+
+    # A row without an answer holds its best x.
+    given = np.maximum(answers.count, 1)
+    if output is not None:
+        values = answers.x.reshape(*answers.x.shape[:2], *shape)
+        write_answers(output, values, given, names=names, stdout=streams.stdout_bytes)
+    elif manner.json:
+        return
+    elif manner.plain:
+        streams.print(answers_plain(answers.x, answer_places(given), names))
+    elif streams.stdout_is_terminal:
+        places, width = answer_places(given), streams.stdout_width
+        streams.print(answers_lines(answers.x, places, names, width))
+    else:
+        write_answers_csv(streams.stdout_bytes, answers.x, given, names)
 
 
 def _print_values(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from nninvert.cli._app import command
 from nninvert.cli._options import (
     COMMON,
     SEARCH,
+    WANTED,
     Factors,
     Manner,
     Model,
@@ -39,11 +41,15 @@ _HELP = """Find x with f(x) = y for each row of Y, or the nearest thing.
   nninvert invert model.h5 y.npy -o x.npy
   nninvert invert model.h5 measured.npy --within 3% --near typical.npy
   nninvert invert model.h5 y.csv --bounds inputs.csv --fix feed_T=320
+  nninvert invert model.h5 y.csv --answers 5 --family family.h5
   echo 0.2,0.5 | nninvert invert model.h5 -
 
 A target that was measured, not computed by this network, has no exact answer
 as a rule: say with --within how well it is known, with --near what is
 typical.
+
+Where many x do, --answers K gives several that lie far apart, --family FILE
+the directions in which x may move while f(x) stays, and how far.
 
 Y is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal
 gets a small table of x, a pipe all of it as CSV. Exits with 5 if some row is
@@ -85,6 +91,26 @@ class Search:
             metavar="FILE.csv",
         ),
     ] = None
+    answers: Annotated[
+        int | None,
+        option(
+            "--answers",
+            help="Look for up to K different x for each row, spread out; written as (rows, "
+            "K, ...), NaN where there are fewer, in a CSV as a line for each.",
+            panel=WANTED,
+            metavar="K",
+        ),
+    ] = None
+    family: Annotated[
+        str | None,
+        option(
+            "--family",
+            help="Write the directions that keep y, and how far each may be followed, to "
+            "this file: .h5 or .npz; it may be the one of -o.",
+            panel=WANTED,
+            metavar="FILE",
+        ),
+    ] = None
     dtype: Annotated[
         str,
         option(
@@ -114,6 +140,8 @@ class Search:
         given = (
             ("--method", self.method if self.method != "auto" else None),
             ("--rows", self.rows),
+            ("--answers", None if self.answers is None else str(self.answers)),
+            ("--family", self.family),
             ("--dtype", self.dtype if self.dtype != "float64" else None),
             ("--time-limit", limit),
             ("--seed", str(self.seed) if self.seed else None),
@@ -168,7 +196,8 @@ def invert(
     if search.rows is not None:
         _write_rows(search.rows, result)
     code = ExitCode.INTERRUPTED if context.interrupted else exit_code(result)
-    _report(network, result, output.file or "", streams, manner, code)
+    shown = _Shown(output.file or "", search.family or "", asked.names)
+    _report(network, result, shown, streams, manner, code)
     return int(code)
 
 
@@ -210,7 +239,7 @@ def _solve(
     from nninvert.analysis.factor_files import conclude
     from nninvert.analysis.planning import large_layers
     from nninvert.cli._resources import resumable
-    from nninvert.cli._results import write_result
+    from nninvert.cli._results import write_inversion
     from nninvert.cli._work import interruptible, listening
 
     network = task.network
@@ -227,11 +256,13 @@ def _solve(
                 nan_is_free=search.nan_is_free,
                 single=task.single,
                 dtype=search.dtype,
+                answers=search.answers,
+                family=search.family is not None,
                 context=context,
                 **task.asked.keywords,
             )
         shape, names = network.graph.input_shape, task.asked.names
-        write_result(output, result.x, shape, names, streams, manner)
+        write_inversion(output, search.family, result, shape, names, streams, manner)
         return replace(result, kept=conclude(context))
 
 
@@ -249,6 +280,7 @@ def _require(
 ) -> None:
     """Refuse at once what would fail in the end."""
     from nninvert.arrays import check_output
+    from nninvert.arrays.several import SEVERAL_SUFFIXES
     from nninvert.cli._results import require_output
     from nninvert.cli._values import require_known
     from nninvert.methods import METHODS
@@ -261,29 +293,57 @@ def _require(
         )
     require_output(output, inputs, streams, manner)
     if search.rows is not None:
-        if output and os.path.realpath(output) == os.path.realpath(search.rows):
-            raise UsageError(
-                "--rows", got="the file of -o", expected="another one", file=search.rows
-            )
+        _require_own(search.rows, "--rows", {"-o": output})
         check_output(
             search.rows,
             inputs=inputs,
             force=manner.force,
             suffixes=(".csv",),
         )
+    if search.family is not None:
+        _require_own(search.family, "--family", {"--rows": search.rows})
+        check_output(
+            search.family,
+            inputs=inputs,
+            force=manner.force,
+            suffixes=SEVERAL_SUFFIXES,
+        )
+
+
+def _require_own(path: str, option: str, others: Mapping[str, str | None]) -> None:
+    """Refuse a file that another option writes."""
+    for name, other in others.items():
+        if other and os.path.realpath(other) == os.path.realpath(path):
+            raise UsageError(
+                option, got=f"the file of {name}", expected="another one", file=path
+            )
 
 
 def _write_rows(path: str, result: InversionResult) -> None:
     from nninvert.arrays import write_table
+    from nninvert.report.answers_text import ANSWERS_HEADER, answers_table
     from nninvert.report.invert_text import ROWS_HEADER, rows_table
 
-    write_table(path, ROWS_HEADER, rows_table(result))
+    rows = rows_table(result)
+    if result.answers is None:
+        write_table(path, ROWS_HEADER, rows)
+    else:
+        write_table(path, ANSWERS_HEADER, answers_table(result, rows))
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a report names: the files that were written, the inputs."""
+
+    output: str
+    family: str
+    inputs: tuple[str, ...]
 
 
 def _report(
     network: Network,
     result: InversionResult,
-    output: str,
+    shown: _Shown,
     streams: Streams,
     manner: Manner,
     code: ExitCode,
@@ -294,12 +354,16 @@ def _report(
     from nninvert.report.json import encode, invert_document
 
     if manner.json:
-        document = invert_document(result, summary(network), output, int(code))
+        read = summary(network)
+        document = invert_document(result, read, shown.output, int(code), shown.family)
         streams.print([encode(document)])
     elif manner.quiet:
         return
     elif streams.stderr_is_terminal or manner.verbose:
         width = streams.stderr_width
-        streams.tell(invert_lines(result, output, width, manner.verbose))
+        lines = invert_lines(
+            result, shown.output, width, manner.verbose, shown.inputs, shown.family
+        )
+        streams.tell(lines)
     else:
-        streams.tell([invert_line(result, output)])
+        streams.tell([invert_line(result, shown.output)])

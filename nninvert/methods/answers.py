@@ -16,8 +16,13 @@ from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Notice, Progress
 from nninvert.errors import UsageError
 from nninvert.methods import driver
+from nninvert.methods._base import Method
+from nninvert.methods.lsq import LeastSquares
 from nninvert.methods.problem import Problem
 from nninvert.methods.restating import restated
+from nninvert.methods.search import SEARCH_GAIN, SEARCH_STEPS, solutions
+from nninvert.methods.starts import random_starts
+from nninvert.methods.whole_numbers import WholeNumbers
 from nninvert.outcome import Proof, RowStatus, Uniqueness
 from nninvert.result import Answers, InversionResult, PlanStep
 from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
@@ -37,31 +42,54 @@ LEAST_STARTS = 24
 MEMORY_SHARE = 0.25
 """Of the memory that the ends of all searches may take."""
 
-_SPREADS = (0.5, 1.0, 2.0, 4.0)
-"""In units of each input around `near`: how far random starts lie where inputs are open."""
-
-_LEAST_TOL = float(np.finfo(np.float64).tiny)
-
 _ROUNDING = 1e-3 * tolerances.TARGET_FLOOR
 """Residuals up to this part of the terms are rounding: see `tolerances.TARGET_FLOOR`."""
 
 
-def local_search(problem: Problem, starts: Float64) -> Float64:
-    """Least squares from every start at once, inside the bounds: a `Search`."""
+def follow(problem: Problem, starts: Float64) -> Float64:
+    """Where searches from these starts end: a `Search`.
+
+    Inside bounds all starts are followed together. Every other one goes straight to the
+    outputs; the rest go through the views of `solutions`, which succeed where that does
+    not, but may lead all starts to the same branch of an activation. With inequalities
+    or whole numbers the x nearest to each start is looked for, start by start.
+    """
+    ends = np.full_like(starts, np.nan)
+    if problem.domain.is_box:
+        ends[::2] = _straight(problem, starts[::2])
+        if len(starts) > 1:
+            ends[1::2] = solutions(problem, starts[1::2]).x
+        return ends
+    method: Method = LeastSquares()
+    if problem.domain.integer.any():
+        method = WholeNumbers(method)
+    for end, start in zip(ends, starts, strict=True):
+        if problem.context.should_stop():
+            break
+        asked = replace(problem, near=start, near_is_given=True)
+        end[:] = method.attempt(asked, None).x
+    return ends
+
+
+def _straight(problem: Problem, starts: Float64) -> Float64:
+    """Least squares of the outputs, measured in the tolerances at `near`."""
     many, n_in = len(starts), problem.network.n_in
-    every = problem.take(np.tile(np.arange(problem.rows), many))
+    targets = problem.targets
     terms = problem.evaluated(problem.domain.clip(problem.near))[1]
     tol = problem.tolerance(np.where(np.isfinite(terms), terms, 0.0))
-    weights = np.where(problem.targets.wanted, 1.0 / np.maximum(tol, _LEAST_TOL), 0.0)
+    tiny = float(np.finfo(np.float64).tiny)
+    weights = np.where(targets.wanted, 1.0 / np.maximum(tol, tiny), 0.0)
     found = levenberg_marquardt(
         problem.network,
-        every.targets.values,
+        np.tile(targets.values, (many, 1)),
         np.tile(weights, (many, 1)),
         starts.reshape(-1, n_in),
         problem.domain.lower,
         problem.domain.upper,
         scale=input_scale(problem.network),
         should_stop=problem.context.should_stop,
+        most_steps=SEARCH_STEPS,
+        least_gain=SEARCH_GAIN,
     )
     return found.x.reshape(starts.shape)
 
@@ -115,7 +143,7 @@ def several(
     problem: Problem,
     result: InversionResult,
     most: int,
-    search: Search = local_search,
+    search: Search = follow,
 ) -> InversionResult:
     """Find up to `most` answers to each row, spread out; the best becomes the row's x.
 
@@ -132,7 +160,7 @@ def several(
         Of the same problem; rows that are proved to have no answer, or only one, are
         left as they are.
     most : int
-    search : callable, default `local_search`
+    search : callable, default `follow`
 
     Returns
     -------
@@ -192,7 +220,9 @@ def _lengths(problem: Problem, steps: NDArray[np.floating]) -> Float64:
 
 @dataclass(frozen=True)
 class _Ends:
-    """What the searches for some rows ended at, judged; the first is what was known.
+    """What the searches for some rows ended at, judged.
+
+    The first is what was known, the second where a search from there ended.
 
     Attributes
     ----------
@@ -219,31 +249,29 @@ def _ends(part: Problem, known: NDArray[np.floating], most: int, search: Search)
     """Search in batches, until there are starts enough or the time is up."""
     total, batch = starts_for(most), max(LEAST_STARTS // 2, most)
     random = np.random.default_rng([part.context.seed, total])
-    part.context.emit(Notice(f"answers: {total} starts for each of {part.rows} rows"))
-    parts, done = [known[None]], 0
+    part.context.emit(Notice(f"answers: {total} starts for each row that may have more"))
+    # What meets the tolerance only just is brought to the last digit, as the others are.
+    polished = _written(part, search(part, _filled(part, known)[None]), known.dtype)
+    parts, done = [known[None], polished], 0
     while done < total and not part.context.should_stop():
         count = min(batch, total - done)
-        starts = random_starts(part, count, random)
+        drawn = random_starts(
+            part.domain, part.near, input_scale(part.network), count, random
+        )
+        flat = drawn.reshape(-1, part.network.n_in)
+        starts = part.domain.project(flat).reshape(drawn.shape)
         parts.append(_written(part, search(part, starts), known.dtype))
         done += count
         part.context.emit(Progress("answers", done, total))
-    return _judged(part, np.concatenate(parts), done)
+    ends = _judged(part, np.concatenate(parts), done)
+    ends.solved[1] &= ends.ratio[0] > 0.0
+    return ends
 
 
-def random_starts(part: Problem, count: int, random: np.random.Generator) -> Float64:
-    """Points of the domain, shape (count, rows, n_in): evenly drawn in closed intervals.
-
-    Where an input is open they lie around `near`, by turns closer and farther.
-    """
-    low, high = part.domain.lower, part.domain.upper
-    closed = np.isfinite(low) & np.isfinite(high)
-    shape = (count, part.rows, part.network.n_in)
-    spread = np.resize(_SPREADS, count)[:, None, None] * input_scale(part.network)
-    around = part.near + spread * random.standard_normal(shape)
-    width = np.where(closed, high - np.where(closed, low, 0.0), 0.0)
-    inside = np.where(closed, low, 0.0) + width * random.random(shape)
-    drawn = np.where(closed, inside, around).reshape(-1, shape[-1])
-    return part.domain.project(drawn).reshape(shape)
+def _filled(part: Problem, known: NDArray[np.floating]) -> Float64:
+    """The x that are known, `near` where there is none."""
+    finite = np.isfinite(known).all(axis=1, keepdims=True)
+    return np.where(finite, known, part.near).astype(np.float64)
 
 
 def _written(

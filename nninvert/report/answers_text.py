@@ -56,7 +56,7 @@ def _range(values: NDArray[np.int64]) -> str:
     return count(low) if low == high else f"{count(low)} to {count(high)}"
 
 
-def family_text(result: InversionResult, names: tuple[str, ...]) -> str:
+def family_text(result: InversionResult, names: tuple[str, ...], file: str = "") -> str:
     """How many directions keep y, and the longest interval among all rows.
 
     Parameters
@@ -64,10 +64,17 @@ def family_text(result: InversionResult, names: tuple[str, ...]) -> str:
     result : InversionResult
     names : tuple of str
         Of the inputs.
+    file : str, default ""
+        That holds all of them.
     """
-    families = result.families
-    if not families:
+    if not result.families:
         return ""
+    where = f"; all in {file}" if file else ""
+    return _directions(result, names) + where
+
+
+def _directions(result: InversionResult, names: tuple[str, ...]) -> str:
+    families = result.families
     dimensions = np.array([family.dimension for family in families])
     one = len(result.status) == 1
     free = _range(dimensions)

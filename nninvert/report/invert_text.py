@@ -64,6 +64,7 @@ def invert_lines(
     width: int,
     verbose: bool = False,
     names: tuple[str, ...] = (),
+    family: str = "",
 ) -> Lines:
     """The whole screen.
 
@@ -77,6 +78,8 @@ def invert_lines(
         Also say which tolerance a row was judged by.
     names : tuple of str, default ()
         Of the inputs, where families are to be told.
+    family : str, default ""
+        Name of the file that families were written to.
     """
     items = [("plan", plan_text(result.plan))]
     for status in _LEFT:
@@ -86,7 +89,7 @@ def invert_lines(
         items.append(("judged by", result.tolerance_origin))
     items += [("solver", solver_text(found)) for found in result.solves]
     items.append(("answers", answers_text(result.answers)))
-    items.append(("family", family_text(result, names)))
+    items.append(("family", family_text(result, names, family)))
     items += [("accuracy", _accuracy(result)), ("edge", _edge(result))]
     items.append(("factors", kept_text(result.kept)))
     items += [("advice", note) for note in result.notes or _near_enough(result)]

@@ -1,5 +1,7 @@
 """Several answers: found from many starts, told apart, spread out, sorted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from problems import network, random_net
@@ -9,11 +11,12 @@ from nninvert.errors import UsageError
 from nninvert.methods import driver
 from nninvert.methods.answers import (
     MOST_ANSWERS,
-    random_starts,
+    follow,
     require_answers,
     several,
     starts_for,
 )
+from nninvert.methods.domain import Constraints
 from nninvert.methods.question import ask
 from nninvert.outcome import RowStatus, Uniqueness
 
@@ -80,6 +83,24 @@ def test_a_better_first_answer_changes_all_that_is_said_of_the_row(wave):
     assert after.tolerance[0] != before.tolerance[0]
     assert after.tolerance[1] == before.tolerance[1]
     assert after.plan.steps[-1].method == "lsq"
+
+
+def test_an_x_that_meets_the_tolerance_only_just_is_made_exact(wave):
+    problem = ask(wave, np.array([[-0.2]]), near=[-0.5])
+    before = driver.invert(problem)
+    off = before.x + 0.9 * before.tolerance / 0.2
+    rough = replace(before, x=off, residual=0.9 * before.tolerance[:, 0])
+    found = several(problem, rough, 2, newton)
+    assert found.answers.residual[0, 0] < 1e-15
+    assert found.x[0, 0] == pytest.approx(off[0, 0], abs=1e-8)
+
+
+def test_an_exact_x_stays_as_it_is(wave):
+    problem = ask(wave, np.array([[-0.2]]))
+    before = driver.invert(problem)
+    after = several(problem, before, 2, newton)
+    np.testing.assert_array_equal(after.x, before.x)
+    assert after.method == before.method
 
 
 def test_a_family_gives_answers_that_lie_apart(rng):
@@ -162,20 +183,44 @@ def test_the_end_of_the_time_ends_the_search(wave):
 
 
 def test_the_seed_decides(wave):
-    problem = ask(wave, np.array([[-0.2]]), context=Context(seed=3))
-    first, again = (random_starts(problem, 5, np.random.default_rng(3)) for _ in "ab")
+    """The same seed gives the same starts, another one others."""
+    seen = []
+
+    def recorded(problem, starts):
+        seen.append(starts)
+        return starts
+
+    for seed in (3, 3, 4):
+        problem = ask(wave, np.array([[-0.2]]), context=Context(seed=seed))
+        several(problem, driver.invert(problem), 2, recorded)
+    first, again, other = seen[1], seen[1 + len(seen) // 3], seen[1 + 2 * len(seen) // 3]
     np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
 
 
-def test_starts_lie_in_the_domain(rng):
-    net = network(rng.standard_normal((1, 3)))
-    bounds = {"lower": [0.0, 5.0, -np.inf], "upper": [1.0, np.inf, np.inf]}
-    problem = ask(net, np.ones((2, 1)), fix={0: 0.25}, **bounds)
-    starts = random_starts(problem, 50, rng)
-    assert starts.shape == (50, 2, 3)
-    assert problem.domain.contain(starts.reshape(-1, 3)).all()
-    assert (starts[:, :, 0] == 0.25).all()
-    assert np.ptp(starts[:, :, 2]) > 1.0
+def test_the_real_search_finds_both_branches(wave):
+    _, result = answers(wave, [[-0.2], [-0.1]], 3, follow)
+    assert result.answers.count.tolist() == [2, 2]
+    assert (result.answers.residual[:, :2] < 1e-15).all()
+
+
+def test_inequalities_are_kept(rng):
+    net = network(rng.standard_normal((1, 3)), "tanh")
+    sums = Constraints.between(np.ones((1, 3)), np.array([-np.inf]), np.array([0.5]), ("",))
+    problem, result = answers(
+        net, [0.3], 3, follow, lower=-1.0, upper=1.0, constraints=sums
+    )
+    assert result.answers.count[0] == 3
+    assert problem.domain.contain(result.answers.x[0]).all()
+    assert result.answers.apart[0] > 0.1
+
+
+def test_whole_numbers_are_whole():
+    net = network(np.array([[1.0, 2.0]]))
+    _, result = answers(net, [4.0], 3, follow, lower=0.0, upper=4.0, integer=[0, 1])
+    found = result.answers
+    assert found.count[0] == 3
+    assert sorted(found.x[0].tolist()) == [[0.0, 2.0], [2.0, 1.0], [4.0, 0.0]]
 
 
 @pytest.mark.parametrize("most", [0, -1, MOST_ANSWERS + 1])

@@ -237,6 +237,13 @@ def test_a_family():
     )
 
 
+def test_the_file_of_a_family_is_named():
+    lines = invert_lines(
+        inversion([SOLVED], families=(family(),)), "x.npy", 80, False, NAMES, "f.h5"
+    )
+    assert "57 points [estimate]; all in f.h5" in " ".join(" ".join(lines).split())
+
+
 def test_families_of_many_rows():
     shorter = family(row=0, dimension=47, intervals=np.zeros((2, 2)))
     result = inversion([SOLVED] * 2, families=(shorter, family(row=1)))
