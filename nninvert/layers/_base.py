@@ -205,6 +205,11 @@ class Layer(ABC):
     def facts(self) -> Facts:
         """What the structure tells about invertibility."""
 
+    @property
+    def seen(self) -> LinearMap | None:
+        """The projection P with f(x) = f(P x) that says what f sees of x; None: all."""
+        return None
+
     @abstractmethod
     def preimage(
         self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
@@ -262,7 +267,7 @@ class LinearLayer(Layer):
 
     def linearize(self, x: Float64) -> Linearization:
         """The map itself, whatever x is."""
-        return _AffineLinearization(self, self.forward(x))
+        return AffineLinearization(self, self.forward(x))
 
     @property
     def facts(self) -> Facts:
@@ -438,10 +443,24 @@ def _beyond(
     return replace(found, **fields)
 
 
-class _AffineLinearization(Linearization):
-    def __init__(self, layer: LinearLayer, y: Float64) -> None:
+class AffineLinearization(Linearization):
+    """Of a linear layer.
+
+    Parameters
+    ----------
+    layer : LinearLayer
+    y : float64 array
+        Its value.
+    solved : LinearMap, optional
+        What is solved with in place of the layer's own map.
+    """
+
+    def __init__(
+        self, layer: LinearLayer, y: Float64, solved: LinearMap | None = None
+    ) -> None:
         self._layer, self.y = layer, y
         self._map = layer.linear_part[0]
+        self._solved = solved or self._map
 
     def jvp(self, dx: Float64) -> Float64:
         """A dx."""
@@ -467,12 +486,12 @@ class _AffineLinearization(Linearization):
         """A^+ dy."""
         layer = self._layer
         lead = dy.shape[: dy.ndim - len(layer.output_shape)]
-        solved = factorise(self._map, context).solve(dy.reshape(*lead, -1))
+        solved = factorise(self._solved, context).solve(dy.reshape(*lead, -1))
         return solved.reshape(*lead, *layer.input_shape)
 
     def solve_roughly(self, dy: Float64, context: Context) -> Float64:
         """A^+ dy by the factors alone."""
         layer = self._layer
         lead = dy.shape[: dy.ndim - len(layer.output_shape)]
-        solved = factorise(self._map, context).solve_roughly(dy.reshape(*lead, -1))
+        solved = factorise(self._solved, context).solve_roughly(dy.reshape(*lead, -1))
         return solved.reshape(*lead, *layer.input_shape)

@@ -25,6 +25,7 @@ from nninvert.layers._base import (
 from nninvert.layers.activations import Trend
 from nninvert.layers.affine_run import AffineRun
 from nninvert.layers.elementwise import Elementwise
+from nninvert.layers.projected import Projected
 from nninvert.linalg.box import Box
 from nninvert.linalg.factor import factorise
 
@@ -111,8 +112,8 @@ class Graph(Layer):
     def linearize(self, x: Float64) -> Linearization:
         """Linearise every segment at its own input; the value is the plain forward one."""
         steps = []
-        for segment in self.segments:
-            step = segment.layer.linearize(x)
+        for layer in self._inverted:
+            step = layer.linearize(x)
             steps.append(step)
             x = step.y
         return ChainLinearization(x, steps)
@@ -180,11 +181,25 @@ class Graph(Layer):
         found = Preimage.of_inside(y, radius)
         boxes = _Boxes(self, inside)
         for place in range(len(self.segments) - 1, -1, -1):
-            layer = self.segments[place].layer
+            layer = self._inverted[place]
+            if isinstance(layer, Projected):
+                # What the layer after it has lost is solved for here.
+                lost = self.segments[place + 1].layer.facts.lost
+                found = replace(found, free_dimensions=found.free_dimensions - lost)
             box = boxes.before(place) if _leaves_a_choice(layer, context) else None
             step = layer.preimage(found.x, found.radius, context, box)
             found = _before(found, step, place)
         return found
+
+    @cached_property
+    def _inverted(self) -> tuple[Layer, ...]:
+        """The layers of the segments, linear ones as the next one sees their values."""
+        layers = [segment.layer for segment in self.segments]
+        for place, after in enumerate(layers[1:]):
+            layer, seen = layers[place], after.seen
+            if isinstance(layer, LinearLayer) and seen is not None:
+                layers[place] = Projected(layer, seen)
+        return tuple(layers)
 
     def config(self) -> dict[str, Any]:
         """All nodes with their own descriptions."""

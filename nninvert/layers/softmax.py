@@ -25,6 +25,8 @@ from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Interval
 from nninvert.layers.scaling import positive_axes
 from nninvert.linalg.box import Box
+from nninvert.linalg.centring import CentringMap
+from nninvert.linalg.map import LinearMap
 
 Bool = NDArray[np.bool_]
 
@@ -74,6 +76,11 @@ class SoftmaxLayer(Layer):
     def group_size(self) -> int:
         """Units in one group."""
         return self.input_shape[self.axis]
+
+    @property
+    def seen(self) -> LinearMap:
+        """All but the mean of each group."""
+        return CentringMap(self.input_shape, self.axis)
 
     @property
     @abstractmethod
@@ -331,10 +338,13 @@ class _SoftmaxLinearization(Linearization):
         return self.y * _off_diagonal(self._layer, self.y, np.abs(dx))
 
     def solve(self, dy: Float64, context: Context) -> Float64:
-        """``dy / p`` with the means of dy and of the quotient taken off: J^+ dy."""
-        centred = self._layer._centred(dy)
+        """``dy / p`` less its mean.
+
+        Values of J add up to 0. What dy adds up to is taken from its entries in proportion
+        to p: taken evenly, as J^+ does, it would be far more than the smallest of them.
+        """
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            step = centred / self.y
+            step = dy / self.y
         return self._layer._centred(np.where(np.isfinite(step), step, 0.0))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nninvert import tolerances
 from nninvert.context import Context, FactorKey, Notice
+from nninvert.linalg.centring import CentringMap, factor_centred
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.large import factor_large_rectangular, factor_large_square
 from nninvert.linalg.lu import factor_lu
@@ -19,6 +20,7 @@ from nninvert.linalg.map import (
     LinearMap,
     PermutationMap,
     RepeatedMap,
+    compose,
 )
 from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.sparse_solve import factor_sparse
@@ -60,6 +62,7 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     diagonal                    division
     equal blocks                that of one block
     composition, all nonsingular and square   one after the other
+    composition that ends in centring         that of the rest, with constants
     sparse matrix               by its pattern: see `sparse_solve`
     small square matrix         LU; SVD where LU shows it to be singular
     large square matrix         as planned: see `large`
@@ -74,6 +77,10 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     if isinstance(linear_map, RepeatedMap):
         return RepeatedFactor(linear_map, factorise(linear_map.base, context))
     if isinstance(linear_map, ComposedMap):
+        *before, last = linear_map.parts
+        if isinstance(last, CentringMap):
+            rest = compose(before)
+            return factor_centred(linear_map, rest, factorise(rest, context), last)
         parts = _square_parts(linear_map, context)
         if parts is not None:
             return ChainFactor(linear_map, parts)

@@ -103,9 +103,15 @@ def test_linearisation(kind, shape, axis):
     size = np.einsum("bij,kbj->kbi", np.abs(matrix), np.abs(dx).reshape(flat))
     np.testing.assert_allclose(near.magnitude(dx).reshape(flat), size, atol=2e-9)
     inverse = np.linalg.pinv(matrix, rcond=1e-6)
+    if kind is Softmax:
+        # What no J dx adds up to is taken off in proportion to the probabilities.
+        dy = dy - near.y * dy.sum(axis=layer.axis - len(shape), keepdims=True)
     solved = np.einsum("bij,kbj->kbi", inverse, dy.reshape(flat))
     found = near.solve(dy, Context()).reshape(flat)
     np.testing.assert_allclose(found, solved, rtol=2e-6, atol=2e-6)
+    if kind is Softmax:
+        beside = near.solve(dy + 0.1 * near.y, Context()).reshape(flat)
+        np.testing.assert_allclose(beside, found, atol=1e-12)
 
 
 @both
@@ -290,3 +296,11 @@ def test_input_is_not_modified_and_config_round_trips(kind):
     assert empty.x.shape == (0, 2, 3)
     with pytest.raises(ShapeError, match="axis: got"):
         kind((2, 3), 2)
+
+
+def test_only_differences_within_a_group_are_seen():
+    for layer in (Softmax((2, 3), -1), LogSoftmax((2, 3), 0)):
+        x = logits(layer.input_shape)
+        seen = layer.seen.apply(x.reshape(len(x), -1)).reshape(x.shape)
+        np.testing.assert_allclose(seen.sum(axis=layer.axis + 1), 0.0, atol=1e-14)
+        np.testing.assert_allclose(layer.forward(seen), layer.forward(x), rtol=1e-13)

@@ -1,0 +1,110 @@
+"""Linear layers before a softmax: the constant of the logits is solved for."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from problems import dense, network
+
+from nninvert import tolerances
+from nninvert.analysis.reachability import pull_back_boxes
+from nninvert.context import Context
+from nninvert.layers import LogSoftmax, Softmax
+from nninvert.layers.projected import Projected
+from nninvert.linalg.centring import CentringMap
+from nninvert.methods.driver import invert
+from nninvert.methods.question import ask
+from nninvert.outcome import Proof, RowStatus, Uniqueness
+
+kinds = pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
+
+
+def classifier(kind, rng, *widths):
+    parts = []
+    for n, m in pairwise(widths):
+        a = 2.0 * rng.standard_normal((m, n)) / np.sqrt(n)
+        parts += [dense(a, 0.3 * rng.standard_normal(m)), "tanh"]
+    return network(*parts[:-1], kind((widths[-1],), 0))
+
+
+@kinds
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("widths", "unique"),
+    [
+        ((5, 10), Uniqueness.YES),
+        ((3, 3, 10), Uniqueness.YES),
+        ((10, 10), Uniqueness.NO),
+        ((20, 10), Uniqueness.NO),
+        ((20, 15, 10), Uniqueness.NO),
+    ],
+)
+def test_probabilities_are_inverted_layer_by_layer(kind, dtype, widths, unique, rng):
+    """Rows in float32 add up to 1 only up to rounding."""
+    net = classifier(kind, rng, *widths)
+    y = net.forward(rng.standard_normal((30, widths[0]))).astype(dtype)
+    result = invert(ask(net, y), method="pinv")
+    assert result.status == (RowStatus.SOLVED,) * 30
+    # A float32 target near an unattained end may have far origins: then it is not known.
+    known = [found for found in result.unique if found is not Uniqueness.LOCALLY]
+    assert set(known) == {unique}
+    assert len(known) >= 25
+
+
+@kinds
+def test_more_classes_than_inputs_leave_one_input(kind, rng):
+    net = classifier(kind, rng, 4, 9)
+    x = rng.standard_normal((6, 4))
+    y = net.forward(x)
+    found = net.graph.preimage(y, tolerances.half_spacing(y), Context())
+    np.testing.assert_allclose(found.x, x, rtol=1e-9, atol=1e-10)
+    assert found.unique.all()
+    assert (np.abs(found.x - x) <= found.radius).all()
+
+
+@kinds
+def test_the_constant_brings_hidden_values_into_their_range(kind):
+    """1.55 is no value of tanh; with another constant 0.65 and -0.65 are."""
+    net = network("tanh", np.eye(2), kind((2,), 0), shape=(2,))
+    logits = np.array([[2.2, 0.9]])
+    y = net.segments[2].layer.forward(logits)
+    found = net.graph.preimage(y, tolerances.half_spacing(y), Context())
+    np.testing.assert_allclose(net.forward(found.x), y, rtol=1e-12)
+    assert found.outside[0] == 0
+    assert found.free_dimensions[0] == 1
+
+
+@kinds
+def test_targets_that_no_constant_brings_into_the_range_are_proved_unreachable(kind):
+    net = network("tanh", np.eye(2), kind((2,), 0), shape=(2,))
+    y = net.segments[2].layer.forward(np.array([[2.2, 0.9], [3.1, 0.9]]))
+    found = net.graph.preimage(y, tolerances.half_spacing(y), Context())
+    np.testing.assert_array_equal(found.outside > 0, [False, True])
+    np.testing.assert_array_equal(found.proved, [False, True])
+
+
+@kinds
+def test_classes_that_do_not_fit_together_are_proved_unreachable(kind, rng):
+    net = classifier(kind, rng, 2, 5)
+    y = net.forward(rng.standard_normal((1, 2)))
+    other = y[:, ::-1].copy()
+    radius = np.full((1, 5), 1e-9)
+    assert pull_back_boxes(net, y, radius, Context()).proof == (Proof.NONE,)
+    assert pull_back_boxes(net, other, radius, Context()).proof == (Proof.PULL_BACK,)
+
+
+def test_it_is_the_layer_but_for_its_solves(rng):
+    layer = dense(rng.standard_normal((6, 4)), rng.standard_normal(6))
+    seen = Projected(layer, CentringMap((6,), 0))
+    x, dx = rng.standard_normal((2, 3, 4))
+    np.testing.assert_array_equal(seen.forward(x), layer.forward(x))
+    near, plain = seen.linearize(x), layer.linearize(x)
+    np.testing.assert_array_equal(near.y, plain.y)
+    np.testing.assert_array_equal(near.jvp(dx), plain.jvp(dx))
+    dy = near.jvp(dx) + 7.0
+    np.testing.assert_allclose(near.solve(dy, Context()), dx, atol=1e-12)
+    assert np.abs(plain.solve(dy, Context()) - dx).max() > 0.1
+    with pytest.raises(TypeError, match="derived"):
+        seen.config()
+    with pytest.raises(TypeError, match="derived"):
+        Projected.from_config({}, {}, (4,))
