@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nninvert.rootfind._band import Band, Float64, Region, SmoothMap
-from nninvert.rootfind._feasible_start import project
+from nninvert.rootfind._feasible_start import INWARDS, project
 from nninvert.rootfind._hessian import sketched
 from nninvert.rootfind._linearised import Linearised
 from nninvert.rootfind.quadratic import (
@@ -39,18 +39,19 @@ GOOD = 0.75
 """Actual over predicted decrease from which a step is taken, and from which the next may
 be longer: the usual constants of trust-region methods."""
 
-LEAST_RADIUS = 1e-9
-"""Trust radius, relative to the distance, at which nothing more is to be gained."""
+FINEST = 1e-9
+"""Length of a step, relative to the distance, at which nothing more is to be gained."""
 
 AFRESH = 1e-4
 """The same for steps that are corrected with Jacobians of their own: smaller ones gain
 less than these cost."""
 
-INSIDE = 0.9
-"""A step that is shorter than this part of the trust radius was not held back by it."""
+SHORTER = 4.0
+"""Factor of the weight of the step's length after a step that was not taken; back again
+after a good one. It shortens steps in about this proportion."""
 
-SHRINK = 0.25
-"""The next trust radius after a step that was not taken, relative to its length."""
+MOST_WEIGHT = 1e15
+"""Weight at which steps are shorter than any that counts, whatever else moves them."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Descended:
         The point and f there.
     decrease : float
         Decrease of the squared distance that the last quadratic program predicted,
-        without trust box, relative to the squared distance; 0 where no direction was
-        left, NaN where the descent was stopped.
+        without a weight of the step, relative to the squared distance; 0 where no
+        direction was left, NaN where the descent was stopped.
     stationary : bool
         Whether that is at most `NEGLIGIBLE`.
     stopped : bool
@@ -86,22 +87,26 @@ def descend(
     region: Region,
     x: Float64,
     should_stop: Callable[[], bool],
+    finest: float = FINEST,
 ) -> Descended:
     """Take steps of sequential quadratic programming while they bring x nearer.
 
     `x` must be inside the region and f(x) inside the band; so is every point after it.
+    Steps below `finest`, relative to the distance, are not tried.
 
     Notes
     -----
     Each step minimises the squared distance, with the curvature of the constraints
     (the Hessian of the Lagrangian function, made positive definite) where it is known,
-    over the linearised constraints, the bounds and a trust box. A step that leaves the
+    over the linearised constraints and the bounds. After a failure the squared length of
+    the step is added with a growing weight: unlike a trust box, that makes no side of a
+    variable active, and the programs keep the size of the rows. A step that leaves the
     band is corrected with the same Jacobian: the measured curvature is put into the
     constraints and the program is solved again (second-order correction, Nocedal &
     Wright, 2nd ed., section 18.3). A step is taken only if f lies in the band
     and the distance has fallen by a part of what was predicted.
     """
-    state = _State(smooth, band, region, x, should_stop)
+    state = _State(smooth, band, region, x, should_stop, finest)
     for step in range(MAX_STEPS):
         if should_stop():
             return state.summary(stopped=True, steps=step)
@@ -119,12 +124,13 @@ class _State:
         region: Region,
         x: Float64,
         should_stop: Callable[[], bool],
+        finest: float,
     ) -> None:
         self.smooth, self.band, self.region = smooth, band, region
-        self.should_stop = should_stop
+        self.should_stop, self.finest = should_stop, finest
         self.x = x
         self.value = smooth.value(x)
-        self.radius = np.inf
+        self.weight = 1.0
         self.hessian: Hessian | None = None
         self.guess: ActiveSet | None = None
         self.multipliers = np.zeros_like(self.value)
@@ -174,24 +180,23 @@ class _State:
             if solution.outcome is Outcome.INFEASIBLE:
                 return self._give_up()
             predicted = self._predicted(solution.x)
-            length = float(np.abs(solution.x).max())
             gain = 2.0 * abs(predicted) / self.square
-            if length < INSIDE * self.radius and gain <= STATIONARY:
+            if self.weight == 1.0 and gain <= STATIONARY:
                 self.decrease = gain
                 self._try(solution, predicted)
                 return False
             if self._try(solution, predicted):
                 return True
-            size = length / np.sqrt(self.square)
+            size = float(np.linalg.norm(solution.x)) / np.sqrt(self.square)
             if size > AFRESH and self._try_afresh(solution, predicted):
                 return True
-            if size <= LEAST_RADIUS:
+            if size <= self.finest or self.weight > MOST_WEIGHT:
                 return self._give_up()
-            self.radius = SHRINK * length
+            self.weight *= SHORTER
 
     def _give_up(self) -> bool:
-        """Find out what the program without a trust box still promises."""
-        self.radius = np.inf
+        """Find out what the program without a weight of the step still promises."""
+        self.weight = 1.0
         solution = self._program(np.zeros_like(self.value))
         if solution.outcome is Outcome.OPTIMAL:
             self.decrease = 2.0 * abs(self._predicted(solution.x)) / self.square
@@ -209,15 +214,14 @@ class _State:
             rest = slice(self.linear.rank, None)
             low[rest] = np.minimum(low[rest], 0.0)
             high[rest] = np.maximum(high[rest], 0.0)
-        lower, upper = self.region.steps(self.x)
+        # The weight divides instead of multiplying, so that the identity stays.
         return solve_quadratic(
-            self.offset,
+            self.offset / self.weight,
             self.linear.rows,
             low,
             high,
-            np.maximum(lower, -self.radius),
-            np.minimum(upper, self.radius),
-            hessian=self.hessian,
+            *self.region.steps(self.x),
+            hessian=None if self.hessian is None else self.hessian.over(self.weight),
             guess=self.guess,
         )
 
@@ -244,7 +248,8 @@ class _State:
     def _try_afresh(self, solution: QuadraticSolution, predicted: float) -> bool:
         """Correct the step with Jacobians taken on the way: across kinks of f."""
         x = self.region.moved(self.x, solution.x)
-        found = project(self.smooth, self.band, self.region, x, self.should_stop)
+        inner = self.band.narrowed(INWARDS)
+        found = project(self.smooth, inner, self.region, x, self.should_stop)
         if not self.band.holds(found.value):
             return False
         return self._accept(found.x, found.value, solution, predicted)
@@ -260,10 +265,10 @@ class _State:
         )
         if not gained > SUFFICIENT * predicted:
             return False
-        length = float(np.abs(solution.x).max())
+        multipliers = self.linear.multipliers(solution.multipliers)
+        self.multipliers = self.weight * multipliers
         if gained > GOOD * predicted:
-            self.radius = max(self.radius, 3.0 * length)
-        self.multipliers = self.linear.multipliers(solution.multipliers)
+            self.weight = max(1.0, self.weight / SHORTER)
         self.guess = solution.active
         self.x, self.value = x, value
         return True

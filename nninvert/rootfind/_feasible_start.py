@@ -80,10 +80,10 @@ def project(
 
     Each step is the shortest one into the linearised band and the bounds, halved until
     the violation falls. It ends inside the band, or where the linearised band is empty
-    or a step of reasonable length does not help; at equations, at their rounding.
+    or a step of reasonable length does not help; at equations, at their rounding. From
+    outside it nears the edges: for a point inside, aim at a little less (`INWARDS`).
     """
-    aim = band.narrowed(INWARDS)
-    here = candidate(smooth, aim, x)
+    here = candidate(smooth, band, x)
     guess: ActiveSet | None = None
     to_the_end = bool(band.equation.any())
     for _ in range(MAX_PROJECTIONS):
@@ -93,7 +93,7 @@ def project(
             return here
         if should_stop():
             return replace(here, stopped=True)
-        linear = Linearised(smooth.jacobian(here.x) * region.scale * region.free, aim)
+        linear = Linearised(smooth.jacobian(here.x) * region.scale * region.free, band)
         solution = solve_quadratic(
             np.zeros_like(x),
             linear.rows,
@@ -104,7 +104,7 @@ def project(
         if solution.outcome is Outcome.INFEASIBLE:
             return here
         guess = solution.active
-        following = _shortened(smooth, aim, region, here, solution.x)
+        following = _shortened(smooth, band, region, here, solution.x)
         if following is None:
             return here
         here = following
@@ -112,11 +112,11 @@ def project(
 
 
 def _shortened(
-    smooth: SmoothMap, aim: Band, region: Region, here: Candidate, step: Float64
+    smooth: SmoothMap, band: Band, region: Region, here: Candidate, step: Float64
 ) -> Candidate | None:
     length = 1.0
     while length >= SHORTEST:
-        there = candidate(smooth, aim, region.moved(here.x, length * step))
+        there = candidate(smooth, band, region.moved(here.x, length * step))
         if there.violation < (1.0 - 0.5 * length) * here.violation:
             return there
         length *= 0.5

@@ -50,6 +50,10 @@ class Hessian:
         """Its block of some of the variables."""
         return Hessian(self.vectors[kept], self.excess)
 
+    def over(self, weight: float) -> Hessian:
+        """((weight - 1) I + H) / weight."""
+        return Hessian(self.vectors, self.excess / weight)
+
     @property
     def mean(self) -> float:
         """Mean of its diagonal."""

@@ -33,8 +33,6 @@ class Linearised:
     """
 
     def __init__(self, jacobian: Float64, band: Band) -> None:
-        from scipy import linalg
-
         self.band = band
         equation = band.equation
         equations = jacobian[equation]
@@ -45,6 +43,8 @@ class Linearised:
         if not used.size:
             self.rows = jacobian[~equation]
             return
+        from scipy import linalg
+
         basis, triangle, order = linalg.qr(
             (equations[used] / length[used, None]).T,
             mode="economic",

@@ -18,6 +18,10 @@ MAX_CELLS = 300
 """Cells that are entered in turn."""
 
 
+ACROSS = 1e-3
+"""Length, relative to the distance, of the shortest steps across kinks: shorter ones gain
+less than a look at the cells."""
+
 CLOSER = 1e-3
 """Part by which the squares of what is missing must fall for a cell to be entered."""
 
@@ -98,9 +102,7 @@ def walk_nearer(search: Search, cells: Cells, here: Descended) -> Descended:
         return None
 
     def onwards(here: Descended) -> Descended:
-        return descend(
-            search.smooth, search.band, search.region, here.x, search.should_stop
-        )
+        return search.descend(here.x, ACROSS)
 
     last, settled = walk(cells, here, in_cell, onwards, search.should_stop)
     return replace(last, stationary=settled and sure, stopped=search.should_stop())

@@ -115,6 +115,7 @@ def least_change(
     ready = [first.x, *search.feasible_ones(begins[1:], besides=first.x)]
     found = [search.descended(x) for x in ready]
     best = min(found, key=lambda one: region.squared_distance(one.x))
+    best = search.second_looks(best)
     last = search.to_the_last_digit(best)
     return LeastChange(
         x=last.x,

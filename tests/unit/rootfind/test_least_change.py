@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy import optimize
 
-from nninvert.rootfind._band import Band, Region, SmoothMap
-from nninvert.rootfind.least_change import least_change
+from nninvert.rootfind._hessian import DIRECTIONS, sketched
+from nninvert.rootfind.least_change import (
+    Band,
+    Inequalities,
+    Region,
+    SmoothMap,
+    least_change,
+    least_misfit,
+)
 from nninvert.rootfind.quadratic import solve_quadratic
 
 
@@ -19,6 +28,11 @@ def region(near, lower=-np.inf, upper=np.inf, scale=1.0):
         near,
         *(np.broadcast_to(np.float64(v), near.shape).copy() for v in (lower, upper, scale)),
     )
+
+
+def with_inequalities(where, matrix, low, high):
+    given = Inequalities(np.asarray(matrix), np.asarray(low), np.asarray(high))
+    return replace(where, inequalities=given)
 
 
 def linear(A):
@@ -233,7 +247,7 @@ def test_no_farther_than_slsqp(sizes, part):
     assert compared >= 2
 
 
-def slsqp(smooth, y, tol, near):
+def slsqp(smooth, y, tol, near, box=(-1.0, 1.0), total=None):
     """The reference solution in the box, or None where its point is not feasible."""
     sides = [
         {
@@ -243,11 +257,13 @@ def slsqp(smooth, y, tol, near):
         }
         for s in (-1.0, 1.0)
     ]
+    if total is not None:
+        sides.append({"type": "eq", "fun": lambda x: x.sum() - total})
     x = optimize.minimize(
         lambda x: 0.5 * (x - near) @ (x - near),
         near,
         jac=lambda x: x - near,
-        bounds=[(-1.0, 1.0)] * near.size,
+        bounds=[box] * near.size,
         constraints=sides,
         method="SLSQP",
         options={"ftol": 1e-14, "maxiter": 300},
@@ -364,3 +380,137 @@ def test_a_family_of_solutions_behind_dependent_outputs():
     row = A[0] / np.linalg.norm(A[0])
     np.testing.assert_allclose(found.x, near - row * (row @ near), atol=1e-12)
     assert found.stationary
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_inequalities_are_kept_on_the_way_to_the_nearest_point(seed):
+    rng = np.random.default_rng(seed)
+    A, walls = rng.normal(size=(2, 6)), rng.normal(size=(3, 6))
+    inside, near = rng.uniform(-0.5, 0.5, 6), rng.normal(size=6)
+    y, tol, box = A @ inside, np.full(2, 0.05), np.ones(6)
+    low, high = walls @ inside - np.array([0.0, np.inf, 0.1]), walls @ inside + 0.05
+    high[0] = low[0]
+    where = with_inequalities(region(near, -box, box), walls, low, high)
+    found = least_change(linear(A), Band.wide(y, tol), where)
+    exact = solve_quadratic(
+        -near,
+        np.concatenate([A, walls]),
+        np.concatenate([y - tol, low]),
+        np.concatenate([y + tol, high]),
+        -box,
+        box,
+    )
+    assert found.feasible
+    assert found.stationary
+    np.testing.assert_allclose(found.x, exact.x, atol=1e-6)
+    rounding = 1e-15 * (np.abs(walls) @ np.abs(found.x))
+    assert (walls @ found.x >= low - rounding).all()
+    assert (walls @ found.x <= high + rounding).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_targets_out_of_reach_are_approached_inside_the_inequalities(seed):
+    rng = np.random.default_rng(seed)
+    A, walls = rng.normal(size=(4, 3)), np.ones((1, 3))
+    y, box = 5.0 * rng.normal(size=4), np.ones(3)
+    where = with_inequalities(region(np.zeros(3), -box, box), walls, [0.5], [0.5])
+    band = Band.exact(y, np.full(4, 1e-9))
+    exact = optimize.lsq_linear(
+        np.concatenate([A, 1e6 * walls]), np.append(y, 5e5), (-box, box), tol=1e-14
+    )
+    for found in (
+        least_change(linear(A), band, where, spare=spare_starts(3)),
+        least_misfit(linear(A), band, where, np.full(3, 0.3)),
+    ):
+        assert not found.feasible
+        assert abs(found.x.sum() - 0.5) <= 1e-15
+        np.testing.assert_allclose(found.x, exact.x, atol=1e-5)
+
+
+def test_inequalities_that_conflict_leave_nothing():
+    walls = np.ones((2, 2))
+    where = with_inequalities(region(np.zeros(2)), walls, [1.0, -np.inf], [np.inf, 0.5])
+    found = least_change(linear(np.eye(2)), Band.exact(np.ones(2), np.full(2, 1e-9)), where)
+    assert not found.feasible
+
+
+def test_networks_inside_inequalities_beside_slsqp():
+    compared = 0
+    for seed in range(4):
+        smooth, near = random_net(seed, (6, 12, 3), 1.3), np.full(6, 1.0 / 6.0)
+        share = np.random.default_rng(seed).uniform(0.0, 1.0, 6)
+        y = smooth.value(share / share.sum())
+        tol = 0.02 * np.abs(y)
+        where = with_inequalities(region(near, 0.0, 1.0), np.ones((1, 6)), [1.0], [1.0])
+        found = least_change(smooth, Band.wide(y, tol), where, spare=spare_starts(6))
+        assert found.feasible
+        assert found.stationary
+        assert abs(found.x.sum() - 1.0) <= 1e-15
+        reference = slsqp(smooth, y, tol, near, box=(0.0, 1.0), total=1.0)
+        if reference is not None:
+            compared += 1
+            assert found.distance <= distance(reference, near) * (1.0 + 1e-5)
+    assert compared >= 2
+
+
+def test_a_sketch_finds_all_curvature_of_few_directions():
+    rng = np.random.default_rng(0)
+    n = 4 * DIRECTIONS
+    basis = np.linalg.qr(rng.normal(size=(n, 10)))[0]
+    strength = np.linspace(-3.0, 0.9, 10)
+    curvature = (basis * strength) @ basis.T
+    found = sketched(lambda d: d @ curvature, n, None)
+    np.testing.assert_allclose(found.dense(), np.eye(n) - curvature, atol=1e-10)
+    few = sketched(lambda d: d @ curvature[:5, :5], 5, None)
+    np.testing.assert_allclose(few.dense(), np.eye(5) - curvature[:5, :5], atol=1e-12)
+    # Where the Hessian would not be convex, it is made so.
+    steep = sketched(lambda d: 3.0 * d, 4, None)
+    assert np.linalg.eigvalsh(steep.dense()).min() > 0.0
+    assert sketched(lambda d: 0.0 * d, 4, None) is None
+
+
+def test_directions_without_curvature_do_not_spoil_the_others():
+    curvature = np.diag([0.5, -2.0, 0.25])
+
+    def product(directions):
+        image = directions @ curvature
+        image[1] = np.nan
+        return image
+
+    found = sketched(product, 3, None)
+    np.testing.assert_allclose(found.dense(), np.diag([0.5, 1.0, 0.75]), atol=1e-12)
+
+
+def test_many_variables_need_no_matrix_of_their_own_order():
+    n = 5000
+    smooth = wide_tanh(n, 20, 3)
+    y = smooth.value(np.full(n, 0.5))
+    band, where = Band.wide(y, 0.02 * np.abs(y)), region(np.zeros(n), -1.0, 1.0)
+    tracemalloc.start()
+    found = least_change(smooth, band, where)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.feasible
+    assert found.stationary
+    # Nearest: what pulls to `near` is held by the outputs alone, off the bounds.
+    free = np.abs(found.x) < 1.0
+    jacobian = smooth.jacobian(found.x)[:, free]
+    rest = found.x[free] - np.linalg.lstsq(jacobian.T, found.x[free])[0] @ jacobian
+    assert np.linalg.norm(rest) < 1e-3 * found.distance
+    assert peak < 8 * n * n / 4
+
+
+def wide_tanh(n, hidden, m):
+    """One hidden layer, with products of curvature that need no Jacobian."""
+    rng = np.random.default_rng(n)
+    A, B = rng.normal(size=(hidden, n)) / np.sqrt(n), rng.normal(size=(m, hidden))
+    bias = rng.normal(size=hidden)
+
+    def jacobian(x):
+        return (B * (1.0 - np.tanh(A @ x + bias) ** 2)) @ A
+
+    def bend(x, weights, directions):
+        t = np.tanh(A @ x + bias)
+        return directions @ A.T * (-2.0 * t * (1.0 - t**2) * (weights @ B)) @ A
+
+    return SmoothMap(lambda x: B @ np.tanh(A @ x + bias), jacobian, bend)
