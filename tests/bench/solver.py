@@ -51,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--cap", type=float, default=1.0, help="seconds a row")
     parser.add_argument("--starts", type=int, default=10, help="for competitors, a row")
+    parser.add_argument("--shrink", type=float, default=1.0, help="simulation: a trial run")
     return parser.parse_args()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,8 @@ class Settings:
         Seconds a row, shared by the rows of a net.
     starts : int
         Starts for each row that competitors are given.
+    shrink : float
+        Part of the trainings, starts and steps of the case "simulation"; 1 but for trials.
     """
 
     folder: Path
@@ -48,6 +50,11 @@ class Settings:
     rows: int
     cap: float
     starts: int
+    shrink: float
+
+    def shrunk(self, number: int) -> int:
+        """So many, or fewer in a trial."""
+        return max(1, round(self.shrink * number))
 
     def cases(self) -> Iterator[nets.Case]:
         """The nets that were asked for."""
@@ -83,3 +90,8 @@ def reached(
     with np.errstate(all="ignore"):
         error = np.abs(network.forward(np.nan_to_num(x, nan=1e300)) - y)
     return np.asarray((error <= tolerance).all(axis=1))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Of positive numbers; NaN of none."""
+    return float(np.exp(np.mean(np.log(values)))) if len(values) else float("nan")
