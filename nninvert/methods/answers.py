@@ -20,7 +20,7 @@ from nninvert.methods._base import Method
 from nninvert.methods.lsq import LeastSquares
 from nninvert.methods.problem import Problem
 from nninvert.methods.restating import restated
-from nninvert.methods.search import SEARCH_GAIN, SEARCH_STEPS, solutions
+from nninvert.methods.search import solutions
 from nninvert.methods.starts import random_starts
 from nninvert.methods.whole_numbers import WholeNumbers
 from nninvert.outcome import Proof, RowStatus, Uniqueness
@@ -38,6 +38,11 @@ MOST_ANSWERS = 1000
 
 STARTS_PER_ANSWER = 4
 LEAST_STARTS = 24
+
+MOST_STEPS = 100
+LEAST_GAIN = 0.1
+"""A start is given up after so many steps, or where ten gain less than this part of the
+squares: there are others."""
 
 MEMORY_SHARE = 0.25
 """Of the memory that the ends of all searches may take."""
@@ -88,8 +93,8 @@ def _straight(problem: Problem, starts: Float64) -> Float64:
         problem.domain.upper,
         scale=input_scale(problem.network),
         should_stop=problem.context.should_stop,
-        most_steps=SEARCH_STEPS,
-        least_gain=SEARCH_GAIN,
+        most_steps=MOST_STEPS,
+        least_gain=LEAST_GAIN,
     )
     return found.x.reshape(starts.shape)
 
@@ -358,9 +363,14 @@ def _restated(
     why = f"up to {found.most} answers, from {int(found.starts[rows].max())} starts each"
     steps = (*result.plan.steps, PlanStep("lsq", int(rows.size), why))
     result = replace(result, plan=replace(result.plan, steps=steps))
-    if not better.size:
-        return result
-    return restated(problem, result, better, found.x[better, 0])
+    if better.size:
+        result = restated(problem, result, better, found.x[better, 0])
+    # Two answers show that neither is the only one.
+    unique = tuple(
+        Uniqueness.NO if found.found[row] > 1 else known
+        for row, known in enumerate(result.unique)
+    )
+    return replace(result, unique=unique)
 
 
 def _differs(x: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -57,6 +57,7 @@ def test_both_branches_are_found(wave):
     assert np.isnan(found.x[0, 2:]).all()
     assert np.isnan(found.residual[0, 2:]).all()
     assert np.isfinite(found.residual[0, :2]).all()
+    assert result.unique[0] is Uniqueness.NO
     # A matrix first: its column is the unit.
     assert found.apart[0] == pytest.approx(abs(x[0] - x[1]))
 

@@ -1,0 +1,69 @@
+"""What the public functions share: from what people pass to a problem and a context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nninvert.arrays import LoadedArray
+from nninvert.context import Context
+from nninvert.errors import DataError
+from nninvert.methods.problem import Problem
+from nninvert.methods.question import as_rows, ask
+from nninvert.network import Network
+
+Values = ArrayLike | LoadedArray
+
+
+@contextmanager
+def opened(context: Context | None) -> Iterator[Context]:
+    """A context that was handed in, which stays open, or a new one until the end."""
+    if context is not None:
+        yield context
+        return
+    with Context() as made:
+        yield made
+
+
+def problem_of(
+    network: Network,
+    y: Values,
+    context: Context,
+    *,
+    near: Values | None,
+    **question: Any,
+) -> Problem:
+    """The problem of `ask`; it knows how the values were stored."""
+    problem = ask(
+        network,
+        stored(y),
+        near=None if near is None else stored(near),
+        decimals=y.half_step if isinstance(y, LoadedArray) else None,
+        context=context,
+        **question,
+    )
+    context.rows = problem.rows
+    return problem
+
+
+def stored(values: Values) -> NDArray[np.generic]:
+    """The array in the type it came in."""
+    return values.values if isinstance(values, LoadedArray) else np.asarray(values)
+
+
+def finite_rows(values: Values, shape: tuple[int, ...], field: str) -> NDArray[np.generic]:
+    """Rows as `as_rows` gives them; NaN and infinity compare with nothing."""
+    rows = as_rows(stored(values), shape, field)
+    bad = np.argwhere(~np.isfinite(rows.astype(np.float64)))
+    if bad.size:
+        row, column = (int(k) for k in bad[0])
+        raise DataError(
+            f"{field} > row {row} > column {column}",
+            got=f"{rows[row, column]} ({len(bad)} such values in all)",
+            expected="finite numbers",
+        )
+    return rows

@@ -1,0 +1,120 @@
+"""Inverting: which x gives f(x) = y, or comes nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from nninvert.analysis.factor_files import conclude, prepare
+from nninvert.analysis.solves import solve_summaries
+from nninvert.api.asking import Values, opened, problem_of
+from nninvert.context import Context
+from nninvert.methods import driver
+from nninvert.methods.answers import require_answers, several
+from nninvert.methods.domain import Constraints
+from nninvert.methods.families import families, require_families
+from nninvert.network import Network
+from nninvert.result import InversionResult
+
+
+def invert(
+    network: Network,
+    y: Values,
+    *,
+    method: str = "auto",
+    within: float | str | ArrayLike | None = None,
+    near: Values | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    fix: Mapping[int, float] | None = None,
+    integer: Sequence[int] | None = None,
+    constraints: Constraints | None = None,
+    nan_is_free: bool = False,
+    single: bool | None = None,
+    dtype: DTypeLike = np.float64,
+    answers: int | None = None,
+    family: bool = False,
+    context: Context | None = None,
+) -> InversionResult:
+    """Find x with f(x) = y for each row, or the nearest thing, and say which it is.
+
+    Parameters
+    ----------
+    network : Network
+    y : array, shape (rows, n_out), (rows, *output_shape) or output_shape
+        Targets in the type they are known in: float32 values are known to 7 digits.
+    method : str, default "auto"
+        A name in `nninvert.methods.METHODS`, or "auto".
+    within : float, str or array, default None
+        Absolute tolerance of the outputs, or "3%" of each output's size; then the x
+        nearest to `near` is wanted. None: to the precision of y.
+    near : array, shape (n_in,) or (rows, n_in), default None
+        Of several answers the nearest to this; None: the mean that the network's first
+        scaler holds, or zero.
+    lower, upper : float or array, shape (n_in,), default None
+        Bounds of x.
+    fix : mapping of int to float, default None
+        Inputs held at a value.
+    integer : sequence of int, default None
+        Inputs that must be whole numbers.
+    constraints : Constraints, default None
+        Linear inequalities between inputs.
+    nan_is_free : bool, default False
+        NaN in y marks outputs that do not matter.
+    single : bool or None, default None
+        As in `forward`.
+    dtype : numpy type, default float64
+        Type of the x that is handed out; what is judged is x after the cast.
+    answers : int or None, default None
+        Look for up to so many answers to each row, spread out; the best becomes `x`, all
+        are in `answers`. None or 1: one, and no `answers`.
+    family : bool, default False
+        Describe the answers around each x that is SOLVED, in `families`.
+    context : Context, default None
+        Memory, disk, engine, time limit, listener; it stays open, and its `rows` becomes
+        the number of targets. None: a new one, closed in the end.
+
+    Returns
+    -------
+    InversionResult
+        With `status`, `residual`, `unique`, `digits` for each row; `answers` and
+        `families` where they were asked for.
+
+    Raises
+    ------
+    ShapeError, DataError
+        If y cannot be targets of this network.
+    UsageError
+        If options contradict each other, the method cannot be used, or so many answers
+        or a family cannot be had.
+    """
+    with opened(context) as used:
+        problem = problem_of(
+            network,
+            y,
+            used,
+            within=within,
+            near=near,
+            lower=lower,
+            upper=upper,
+            fix=fix,
+            integer=integer,
+            constraints=constraints,
+            nan_is_free=nan_is_free,
+            single=single,
+        )
+        prepare(network, used)
+        if family:
+            require_families(problem)
+        if answers is not None:
+            require_answers(problem, answers)
+        result = driver.invert(problem, method=method, dtype=dtype)
+        if answers is not None and answers > 1:
+            result = several(problem, result, answers)
+        if family:
+            result = replace(result, families=families(problem, result))
+        result = replace(result, solves=solve_summaries(network, used))
+        return result if context else replace(result, kept=conclude(used))

@@ -1,0 +1,66 @@
+"""Reading a network, and running it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nninvert import formats
+from nninvert.api.asking import Values, stored
+from nninvert.formats import ReadOptions
+from nninvert.methods.question import as_rows
+from nninvert.network import Network
+
+Float64 = NDArray[np.float64]
+
+
+def load(
+    path: str,
+    *,
+    activations: str | None = None,
+    orientation: str | None = None,
+    first: str | None = None,
+    until: str | None = None,
+) -> Network:
+    """Read a network from a file.
+
+    Parameters
+    ----------
+    path : str
+        A model file; what it is, its content decides.
+    activations : str or None, default None
+        For bare weights: "tanh,linear", one for each layer, or one for all.
+    orientation : str or None, default None
+        For bare weights: which axis of a matrix is the output; None: from the shapes.
+    first, until : str or None, default None
+        Take the part from one layer to another, by name or index, both inclusive.
+
+    Raises
+    ------
+    FormatError
+        If the file is no model that can be read; `UnsupportedLayerError` names all layers
+        that are not known.
+    """
+    return formats.load(
+        path, ReadOptions(activations, orientation, first=first, until=until)
+    )
+
+
+def forward(network: Network, x: Values, *, single: bool | None = None) -> Float64:
+    """Evaluate f in float64, by the plain forward pass.
+
+    Parameters
+    ----------
+    network : Network
+    x : array, shape (rows, n_in), (rows, *input_shape) or input_shape
+    single : bool or None, default None
+        True: x is one row; False: its first axis counts rows; None: decide. Where both
+        would do, they give the same row.
+
+    Returns
+    -------
+    float64 array, shape (rows, n_out)
+        NaN in the rows in which x is: what `invert` could not find stays visible.
+    """
+    rows = as_rows(stored(x), network.graph.input_shape, "x", single)
+    return network.forward(rows.astype(np.float64))
