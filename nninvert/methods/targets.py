@@ -24,7 +24,9 @@ def judge_targets(problem: Problem) -> tuple[TargetReport, InversionResult]:
     InversionResult
         What the report was made from; its x are where the Jacobian is looked at.
     """
-    plain = problem.within is None and problem.targets.wanted.all()
+    plain = problem.within is None and bool(problem.targets.wanted.all())
+    # What comes back through the layers is whole only to rounding.
+    plain = plain and problem.domain.is_box
     layerwise = plain and not Exact().obstacle(problem)
     result = driver.invert(problem, method="exact" if layerwise else "auto")
     radius = np.where(problem.targets.wanted, result.tolerance, np.inf)

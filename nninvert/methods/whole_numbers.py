@@ -35,13 +35,14 @@ class WholeNumbers(Method):
 
     Notes
     -----
-    ==================================  ============================================
+    ==================================  ===============================================
     combinations of whole numbers       what is done
-    ==================================  ============================================
+    ==================================  ===============================================
     few, and nothing else is free       f is evaluated at all of them
-    up to `MOST_SEARCHES`               the other inputs are searched with each
+    up to `MOST_SEARCHES`               the other inputs are searched with each,
+                                        from `near` and from where the inner method led
     more                                relax, round, branch (`Tree`)
-    ==================================  ============================================
+    ==================================  ===============================================
 
     Only the first is exhaustive: nothing is proved by local searches.
     """
@@ -69,13 +70,16 @@ class WholeNumbers(Method):
             ended = evaluate_all(best)
             reason = [_of_all_points(best, row, int(total)) for row in range(problem.rows)]
         elif total <= MOST_SEARCHES:
-            ended = search_each(best, one_search, start)
+            begin = None if start is None else _filled(start, problem)
+            ended = search_each(best, one_search, begin)
             if not best.meets.all():
-                ended = search_each(best, self.inner.attempt, start)
+                relaxed = self.inner.attempt(_relaxed(problem), start)
+                ended &= search_each(best, one_search, _filled(relaxed.x, problem))
             reason = [_of_searches(best, row, int(total)) for row in range(problem.rows)]
         else:
             tree = Tree(best, one_search)
-            ended = tree.search(self.inner.attempt(_relaxed(problem), start).x)
+            relaxed = self.inner.attempt(_relaxed(problem), start)
+            ended = tree.search(_filled(relaxed.x, problem))
             reason = [
                 _of_tree(best, row, int(tree.tries[row]), bool(ended[row]))
                 for row in range(problem.rows)
@@ -87,6 +91,12 @@ class WholeNumbers(Method):
 
 def _relaxed(problem: Problem) -> Problem:
     return replace(problem, domain=problem.domain.continuous())
+
+
+def _filled(x: Float64, problem: Problem) -> Float64:
+    """The rows of x, with `near` where they are not finite."""
+    usable = np.isfinite(x).all(axis=1, keepdims=True)
+    return np.where(usable, x, problem.near)
 
 
 def one_search(problem: Problem, start: Float64 | None) -> Attempt:

@@ -71,7 +71,7 @@ class Tree:
         self._number = count()
 
     def search(self, x: Float64) -> Mask:
-        """Search from relaxed solutions x, shape (rows, n_in), until nothing is promising.
+        """Search from relaxed solutions x, finite, until nothing is promising.
 
         Returns
         -------
@@ -83,8 +83,7 @@ class Tree:
         shape = (rows.size, self.whole.size)
         lower = np.broadcast_to(domain.lower[self.whole], shape)
         upper = np.broadcast_to(domain.upper[self.whole], shape)
-        usable = np.asarray(np.isfinite(x).all(axis=1))
-        self._enter(rows, lower, upper, np.where(usable[:, None], x, self.problem.near))
+        self._enter(rows, lower, upper, x)
         while (rows := self._open()).size:
             if self.problem.context.should_stop():
                 break

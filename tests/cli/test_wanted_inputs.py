@@ -165,7 +165,8 @@ class TestInverting:
         assert self.ask_for(model, [0.5, 0.25, 0.1], *fixed).code == 5
 
     def test_check_takes_them_for_targets(self, model):
-        np.save(model / "y.npy", np.zeros((1, 3)))
+        np.save(model / "x.npy", np.array([[0.3, 2.0, -0.1], [0.3, 1.5, -0.1]]))
+        run("forward", "m.h5", "x.npy", "-o", "y.npy")
         (model / "limits.txt").write_text("x0 <= 1\n")
         ran = run(
             "check",
@@ -174,9 +175,12 @@ class TestInverting:
             "y.npy",
             "--constraints",
             "limits.txt",
-            *("--integer", "x1", "--json"),
+            *("--integer", "x1", "--lower", "-1", "--upper", "2", "--json"),
         )
-        assert ran.code in (0, 5), ran.err
+        assert ran.code == 5, ran.err
+        target = json.loads(ran.out)["target"]
+        assert target["row"][0]["reachable"] is True
+        assert target["row"][1]["reachable"] is not True
 
     @pytest.mark.parametrize(
         ("text", "code", "match"),

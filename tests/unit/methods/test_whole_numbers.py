@@ -238,7 +238,7 @@ class TestTree:
 
     def test_many_flags_by_changing_pairs(self, rng, method, monkeypatch):
         monkeypatch.setattr(module, "MOST_POINTS", 1)
-        monkeypatch.setattr("nninvert.methods.whole_tree.MOST_TRIES", 40)
+        monkeypatch.setattr("nninvert.methods.whole_tree.MOST_TRIES", 15)
         net = net_of(rng, 10, 2)
         x = rng.integers(0, 2, (2, 10)).astype(float)
         problem = ask(net, net.forward(x), within=0.05, lower=0, upper=1, integer=range(10))
