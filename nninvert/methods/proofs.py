@@ -60,8 +60,9 @@ def proofs(problem: Problem, tolerance: Float64) -> tuple[Proof, ...]:
 def findings(problem: Problem, tolerance: Float64) -> tuple[Finding, ...]:
     """Look for proofs that no allowed input meets a row's tolerance.
 
-    In this order, each for the rows that are left: pulling the target back, intervals of
-    the outputs, their linear relaxation, a linear program with an exact certificate.
+    After `quick_findings` linear programs are asked, each of which may give a certificate
+    that is checked exactly; they take some milliseconds each, and stop after
+    `PROOF_SECONDS` or `PROOF_SHARE` of the time so far, whichever is later.
 
     Parameters
     ----------
@@ -73,24 +74,36 @@ def findings(problem: Problem, tolerance: Float64) -> tuple[Finding, ...]:
     -------
     tuple of Finding
     """
+    found = list(quick_findings(problem, tolerance))
+    if all(known.proof is not Proof.NONE for known in found):
+        return tuple(found)
+    bounds = _output_bounds(problem)
+    if bounds is not None:
+        _certify(problem, bounds, found, *_asked_for(problem, tolerance))
+    return tuple(found)
+
+
+def quick_findings(problem: Problem, tolerance: Float64) -> tuple[Finding, ...]:
+    """The same without linear programs: what all rows together take a moment for.
+
+    In this order, each for the rows that are left: pulling the target back, intervals of
+    the outputs, their linear relaxation.
+    """
     if not problem.rows:
         return ()
     found = [Finding(proof) for proof in _pulled_back(problem, tolerance)]
     bounds = _output_bounds(problem)
-    if bounds is None:
-        return tuple(found)
     low, high = _asked_for(problem, tolerance)
     for kind in (Proof.INTERVAL, Proof.RELAXATION):
         left = [row for row, known in enumerate(found) if known.proof is Proof.NONE]
-        if not left or problem.context.should_stop():
-            return tuple(found)
+        if not left or bounds is None or problem.context.should_stop():
+            break
         box = bounds.intervals if kind is Proof.INTERVAL else bounds.relaxation.outputs
         for row in left:
             output = _excluded(box, low[row], high[row])
             if output is not None:
                 reason = _stays_within(problem, box, output, row)
                 found[row] = Finding(kind, reason)
-    _certify(problem, bounds, found, low, high)
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,7 @@ class OutputBounds:
     network: Network
     inputs: Inputs
     context: Context
+    _certified: dict[bytes, bool] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -84,6 +85,8 @@ class OutputBounds:
     def no_solution(self, lower: Float64, upper: Float64, seconds: float) -> bool:
         """Whether it is certified that no allowed input gives outputs in [lower, upper].
 
+        The same question is asked only once.
+
         Parameters
         ----------
         lower, upper : float64 arrays, shape (n_out,)
@@ -92,6 +95,13 @@ class OutputBounds:
         """
         if self.program is None:
             return False
+        question = lower.tobytes() + upper.tobytes()
+        if question not in self._certified:
+            self._certified[question] = self._has_certificate(lower, upper, seconds)
+        return self._certified[question]
+
+    def _has_certificate(self, lower: Float64, upper: Float64, seconds: float) -> bool:
+        assert self.program is not None
         goal = self.goal(lower, upper)
         if (goal.lower > goal.upper).any():
             return True
