@@ -1,12 +1,11 @@
 """Search from many starts, all rows and starts in batches, until every row is solved.
 
-The engine is `levenberg_marquardt`. A start is followed on one of several *views* of the
-same equations, which have the same solutions and other local minima: before the last
-activation, with kinks rounded, and at last the outputs themselves.
+The engine is `levenberg_marquardt`; which equations it follows, `Ways` knows.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,30 +16,32 @@ from numpy.typing import NDArray
 from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Progress
 from nninvert.linalg.norms import row_norms
+from nninvert.methods.pool import Pool
 from nninvert.methods.problem import Problem
 from nninvert.methods.starts import random_starts
-from nninvert.methods.views import View, Views
+from nninvert.methods.ways import Way, Ways
 from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
-STAGES = (4, 12, 48, 192, 768)
-"""Random starts in each stage, tried where the stages before did not succeed: together
-1024. On nets that are hard one start in a thousand succeeds."""
+STAGES = (4, 12, 32, 64, 128, 256, 512)
+"""Starts in each stage, tried where the stages before did not succeed: together 1008. On
+nets that are hard one start in a thousand succeeds."""
 
 SECONDS_PER_ROW = 2.0
 """No stage begins, and no batch in it, once the rows that were open after the first starts
 have taken this long on average."""
 
-SEARCH_STEPS = 100
-SEARCH_GAIN = 0.1
-"""A start is given up after so many steps, or where ten gain less than this part of the
-squares: another start is then the better bet."""
+SAMPLE = 16
+"""Random inputs that tell typical sizes."""
 
 BATCH_BYTES = 2**22
 """Jacobians of a batch: they stay in the cache."""
+
+STARTS_BYTES = 2**27
+"""Starts that are made at a time."""
 
 MOST_AT_ONCE = 4096
 """Starts of a batch: for small networks more are no faster."""
@@ -138,7 +139,7 @@ def solutions(problem: Problem, starts: Float64) -> Ends:
     flat_rows = np.tile(np.arange(rows), many)
     flat = x.reshape(many * rows, -1)
     for part in engine.parts(flat_rows.size):
-        ends = engine.follow(flat_rows[part], starts.reshape(flat.shape)[part], ())
+        ends = engine.ways.direct(flat_rows[part], starts.reshape(flat.shape)[part])
         flat[part] = ends
         judged = engine.judge(flat_rows[part], ends)
         misfit.reshape(-1)[part], solved.reshape(-1)[part] = judged.misfit, judged.solved
@@ -158,10 +159,13 @@ class _Search:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.context = problem, problem.context
-        self.unit = input_scale(problem.network)
         self.random = np.random.default_rng([problem.context.seed, problem.rows])
-        sample = random_starts(problem.domain, problem.near[:1], self.unit, 16, self.random)
-        self.views = Views(problem, sample[:, 0])
+        self.unit = input_scale(problem.network)
+        sample = random_starts(
+            problem.domain, problem.near[:1], self.unit, SAMPLE, self.random
+        )
+        self.ways = Ways(problem, sample[:, 0])
+        self.pool = Pool(problem, self.ways.views, self.unit)
         rows = problem.rows
         self.x = problem.domain.clip(problem.near)
         self.misfit = np.full(rows, np.inf)
@@ -178,7 +182,7 @@ class _Search:
             # Known even if time is up at once.
             self._enter(np.arange(rows), first[0])
             self.tried[:] = 0
-            self._try(np.arange(rows), first, (), np.inf)
+            self._try(np.arange(rows), first, self.ways.direct, np.inf)
             begun = time.monotonic()
             limit = begun + SECONDS_PER_ROW * self._open().size
             for count in STAGES:
@@ -202,21 +206,17 @@ class _Search:
             open_rows &= ~self.problem.unreachable
         return np.flatnonzero(open_rows)
 
-    def _stage(self, chosen: Index, count: int, limit: float) -> None:
-        """Random starts for some rows, half of them with kinks rounded first."""
-        near = self.problem.near[chosen]
-        starts = random_starts(self.problem.domain, near, self.unit, count, self.random)
-        rounded = self.views.rounded
-        if not rounded:
-            self._try(chosen, starts, (), limit)
-            return
-        self._try(chosen, starts[: count // 2], rounded, limit)
-        rest = ~self.solved[chosen]
-        self._try(chosen[rest], starts[count // 2 :, rest], (), limit)
+    def _stage(self, rows: Index, count: int, limit: float) -> None:
+        """So many starts for some rows, by all ways in turn."""
+        each = 8 * count * self.x.shape[1]
+        for group in np.array_split(rows, math.ceil(rows.size * each / STARTS_BYTES)):
+            starts = self.pool.starts(group, count, self.random)
+            ways = self.ways.every
+            for place, way in enumerate(ways):
+                rest = ~self.solved[group]
+                self._try(group[rest], starts[place :: len(ways), rest], way, limit)
 
-    def _try(
-        self, rows: Index, starts: Float64, through: Sequence[View], limit: float
-    ) -> None:
+    def _try(self, rows: Index, starts: Float64, way: Way, limit: float) -> None:
         """Follow starts (s, rows, n) of some rows and keep what is better."""
         many = starts.shape[0]
         which = np.tile(rows, many)
@@ -227,40 +227,14 @@ class _Search:
             here = np.arange(which.size)[part]
             here = here[~self.solved[which[here]]]
             if here.size:
-                self._enter(which[here], self.follow(which[here], flat[here], through))
+                self._enter(which[here], way(which[here], flat[here]))
             done = int(np.count_nonzero(self.solved))
             self.context.emit(Progress("least squares", done, self.problem.rows))
 
     def parts(self, count: int) -> list[slice]:
         """Cut so many starts into batches that fit into the cache."""
-        at_once = int(np.clip(BATCH_BYTES // self.views.bytes_each, 1, MOST_AT_ONCE))
+        at_once = int(np.clip(BATCH_BYTES // self.ways.views.bytes_each, 1, MOST_AT_ONCE))
         return [slice(first, first + at_once) for first in range(0, count, at_once)]
-
-    def follow(self, rows: Index, x: Float64, through: Sequence[View]) -> Float64:
-        """From starts x (k, n) of rows (k,) through views to the outputs themselves."""
-        for view in (*through, *self.views.inner, self.views.outer):
-            usable = view.usable[rows]
-            if usable.all():
-                x = self._follow(view, rows, x)
-            elif usable.any():
-                x = x.copy()
-                x[usable] = self._follow(view, rows[usable], x[usable])
-        return x
-
-    def _follow(self, view: View, rows: Index, x: Float64) -> Float64:
-        domain = self.problem.domain
-        return levenberg_marquardt(
-            view.function,
-            view.target[rows],
-            view.weights[rows],
-            x,
-            domain.lower,
-            domain.upper,
-            scale=self.unit,
-            should_stop=self.context.should_stop,
-            most_steps=SEARCH_STEPS,
-            least_gain=SEARCH_GAIN,
-        ).x
 
     def judge(self, rows: Index, x: Float64) -> _Judged:
         """What the plain forward pass says of points x (k, n) of rows (k,)."""
@@ -281,6 +255,7 @@ class _Search:
     def _enter(self, rows: Index, x: Float64) -> None:
         """Keep of each row the best: solved and near, else lowest; rows may occur often."""
         judged = self.judge(rows, x)
+        self.pool.enter(rows[~judged.solved], x[~judged.solved])
         np.add.at(self.tried, rows, 1)
         away = row_norms((x - self.problem.near[rows]) / self.unit)
         rank = np.where(judged.solved, away, judged.misfit)

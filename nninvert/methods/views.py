@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.linalg.norms import row_norms
 from nninvert.methods.inner_search import Centred, InnerEquations, inner_equations
 from nninvert.methods.problem import Problem
 from nninvert.methods.smoothing import RoundedNetwork, entering_sizes, has_kinks
@@ -15,8 +16,9 @@ from nninvert.rootfind.levenberg_marquardt import RowFunction
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Index = NDArray[np.int64]
 
-WIDTHS = (0.2, 0.06)
+WIDTHS = (0.1, 0.03)
 """Of rounded kinks, one after the other, in sizes of what enters the unit."""
 
 
@@ -71,6 +73,26 @@ class Views:
             self.inner = (_inner_view(inner, sample),)
         self.rounded = _rounded_views(problem, self.outer, inner, self.inner, sample)
         self.bytes_each = _bytes_each(network)
+
+    def misfit(self, rows: Index, x: Float64) -> Float64:
+        """How far points x (k, n) of rows (k,) are from solving, inf where not finite.
+
+        On the inner view where it can be used: sizes compare there, which tell little
+        where outputs are saturated.
+        """
+        found = _misfit(self.outer, rows, x)
+        for view in self.inner:
+            usable = view.usable[rows]
+            if usable.any():
+                found[usable] = _misfit(view, rows[usable], x[usable])
+        return found
+
+
+def _misfit(view: View, rows: Index, x: Float64) -> Float64:
+    with np.errstate(all="ignore"):
+        off = view.function.forward(x) - view.target[rows]
+        size = row_norms(np.where(view.weights[rows] > 0.0, off * view.weights[rows], 0.0))
+    return np.where(np.isfinite(size), size, np.inf)
 
 
 def _inner_view(inner: InnerEquations, sample: Float64) -> View:

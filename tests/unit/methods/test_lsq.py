@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Context, Progress
 from nninvert.layers import Normalization
 from nninvert.methods import Domain, LeastSquares, Problem, Targets
@@ -77,10 +78,11 @@ def test_the_nearest_of_a_family(rng):
     problem = asked(net, net.forward(x0), near=near)
     attempt = LeastSquares().attempt(problem, None)
     np.testing.assert_allclose(net.forward(attempt.x), net.forward(x0), atol=1e-13)
+    unit = input_scale(net)
     for x in attempt.x:
         # Nearest: the way to `near` is normal to the family, in the row space of J.
-        jacobian = net.linearize(x[None]).dense()[0]
-        back = near - x
+        jacobian = net.linearize(x[None]).dense()[0] * unit
+        back = (near - x) / unit
         rest = back - np.linalg.lstsq(jacobian.T, back)[0] @ jacobian
         assert np.linalg.norm(rest) < 1e-4 * np.linalg.norm(back)
 
