@@ -29,17 +29,25 @@ ANSWERS_HEADER = (
 """Columns of ``--rows FILE.csv`` with ``--answers``."""
 
 
-def answers_text(answers: Answers | None) -> str:
-    """How many there are, from how many starts, and how far apart they lie."""
-    if answers is None:
-        return ""
+def found_text(answers: Answers) -> str:
+    """How many there are, and from how many starts."""
     searched = answers.starts > 0
     if not searched.any():
         return "none but x: no row can have another, or the time was up"
     given, found = answers.count[searched], answers.found[searched]
     starts = int(answers.starts[searched].max())
     rows = " in a row" if searched.sum() > 1 else ""
-    text = f"{_range(given)} of {_range(found)} found{rows}, from {plural(starts, 'start')}"
+    return f"{_range(given)} of {_range(found)} found{rows}, from {plural(starts, 'start')}"
+
+
+def answers_text(answers: Answers | None) -> str:
+    """The same, whether more were asked for, and how far apart they lie."""
+    if answers is None:
+        return ""
+    text, searched = found_text(answers), answers.starts > 0
+    if not searched.any():
+        return text
+    given = answers.count[searched]
     fewer = int(np.count_nonzero(given < answers.most))
     if fewer:
         where = "" if searched.sum() == 1 else f" in {plural(fewer, 'row')}"
@@ -73,14 +81,17 @@ def family_text(result: InversionResult, names: tuple[str, ...], file: str = "")
     return _directions(result, names) + where
 
 
-def _directions(result: InversionResult, names: tuple[str, ...]) -> str:
-    families = result.families
-    dimensions = np.array([family.dimension for family in families])
-    one = len(result.status) == 1
-    free = _range(dimensions)
+def free_text(result: InversionResult) -> str:
+    """How many directions keep y."""
+    free = _range(np.array([family.dimension for family in result.families]))
     text = f"{free} free direction" + ("" if free == "1" else "s")
-    text += "" if one else " in each row that is solved"
-    if not dimensions.any():
+    return text if len(result.status) == 1 else text + " in each row that is solved"
+
+
+def _directions(result: InversionResult, names: tuple[str, ...]) -> str:
+    families, text = result.families, free_text(result)
+    one = len(result.status) == 1
+    if not any(family.dimension for family in families):
         return text + ": no direction keeps y"
     longest = max(families, key=_longest)
     length = _longest(longest)

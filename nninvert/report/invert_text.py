@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.outcome import Proof, RowStatus, Uniqueness
-from nninvert.report.answers_text import answers_text, family_text
+from nninvert.report.answers_text import (
+    answers_text,
+    family_text,
+    found_text,
+    free_text,
+)
 from nninvert.report.numbers import (
     count,
     decimal,
@@ -129,6 +134,10 @@ def invert_line(result: InversionResult, output: str) -> str:
             parts.append(f"{status.value} {count(found.size)}{proved}")
     if result.solved.any():
         parts.append(_largest(result))
+    if result.answers is not None:
+        parts.append(f"answers {found_text(result.answers)}")
+    if result.families:
+        parts.append(free_text(result))
     if output:
         parts.append(f"wrote {_file(result, output)}")
     if result.kept is not None:

@@ -206,6 +206,15 @@ def answers_line(statuses, answers):
     return text.partition(" answers ")[2].partition(" accuracy ")[0]
 
 
+def test_answers_and_families_in_one_line():
+    result = inversion([SOLVED] * 2, answers=several([3, 2]), families=(family(),))
+    assert invert_line(result, "x.npy") == (
+        "solved 2 of 2 rows, |f(x) - y|/|y| <= 1.9e-15, answers 2 to 3 of 2 to 25 found "
+        "in a row, from 24 starts, 48 free directions in each row that is solved, wrote "
+        "x.npy (2, 3, 64) float64"
+    )
+
+
 def test_fewer_answers_than_were_asked_for():
     assert answers_line([SOLVED] * 2, several([3, 1])) == (
         "1 to 3 of 1 to 25 found in a row, from 24 starts; fewer than the 3 asked for in "
