@@ -21,6 +21,7 @@ def load(
     orientation: str | None = None,
     first: str | None = None,
     until: str | None = None,
+    config: str | None = None,
 ) -> Network:
     """Read a network from a file.
 
@@ -34,6 +35,8 @@ def load(
         For bare weights: which axis of a matrix is the output; None: from the shapes.
     first, until : str or None, default None
         Take the part from one layer to another, by name or index, both inclusive.
+    config : str or None, default None
+        For Keras weights without an architecture: the JSON file that has it.
 
     Raises
     ------
@@ -41,9 +44,8 @@ def load(
         If the file is no model that can be read; `UnsupportedLayerError` names all layers
         that are not known.
     """
-    return formats.load(
-        path, ReadOptions(activations, orientation, first=first, until=until)
-    )
+    options = ReadOptions(activations, orientation, first=first, until=until, config=config)
+    return formats.load(path, options)
 
 
 def forward(network: Network, x: Values, *, single: bool | None = None) -> Float64:

@@ -26,5 +26,6 @@ def open_model(path: str, reading: Reading) -> Network:
         orientation=reading.orientation,
         first=reading.first,
         until=reading.until,
+        config=reading.config,
     )
     return network.repeat(reading.repeat)

@@ -68,6 +68,16 @@ class Reading:
             metavar="in,out|out,in",
         ),
     ] = None
+    config: Annotated[
+        str | None,
+        option(
+            "--config",
+            help="The architecture of Keras weights (.weights.h5): what model.to_json() "
+            "gives, or config.json out of a .keras archive.",
+            panel=READING,
+            metavar="FILE.json",
+        ),
+    ] = None
     first: Annotated[
         str | None,
         option(
@@ -101,6 +111,7 @@ class Reading:
         given = (
             ("--activations", self.activations),
             ("--orientation", self.orientation),
+            ("--config", self.config),
             ("--from", self.first),
             ("--until", self.until),
             ("--repeat", None if self.repeat == 1 else str(self.repeat)),

@@ -57,6 +57,7 @@ def _file(model: str, reading: Reading, streams: Streams, manner: Manner) -> int
             reading.orientation,
             first=reading.first,
             until=reading.until,
+            config=reading.config,
         ),
     )
     if manner.json:

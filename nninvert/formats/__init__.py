@@ -16,6 +16,7 @@ from nninvert.formats._description import Description, LayerDescription
 from nninvert.formats._options import ORIENTATIONS, ReadOptions
 from nninvert.formats.from_arrays import from_arrays
 from nninvert.formats.impostors import refusal, refuse_directory
+from nninvert.formats.keras_apart import KerasTree
 from nninvert.formats.keras_archive import KerasArchive
 from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
 from nninvert.formats.nnet import Nnet
@@ -51,6 +52,7 @@ READERS: tuple[Reader, ...] = (
     KerasHdf5(),
     KerasArchive(),
     KerasWeights(),
+    KerasTree(),
     SparseNpz(),
     NpzWeights(),
     PlainHdf5(),
@@ -95,7 +97,8 @@ def load(path: str, options: ReadOptions | None = None) -> Network:
     InputError
         If there is nothing to read at `path`.
     """
-    return _reader(path).read(path, options or ReadOptions())
+    options = options or ReadOptions()
+    return _reader(path, options).read(path, options)
 
 
 def describe(path: str, options: ReadOptions | None = None) -> Description:
@@ -103,7 +106,8 @@ def describe(path: str, options: ReadOptions | None = None) -> Description:
 
     Parameters and errors are those of `load`, but unknown layers are no error.
     """
-    return _reader(path).describe(path, options or ReadOptions())
+    options = options or ReadOptions()
+    return _reader(path, options).describe(path, options)
 
 
 def candidates(path: str) -> Iterator[tuple[ReadOptions, Network]]:
@@ -125,13 +129,13 @@ def candidates(path: str) -> Iterator[tuple[ReadOptions, Network]]:
     """
     from nninvert.formats.bare import BareReader
 
-    reader = _reader(path)
+    reader = _reader(path, ReadOptions())
     if isinstance(reader, BareReader):
         yield from reader.candidates(path)
 
 
-def _reader(path: str) -> Reader:
-    """The first reader that knows the file."""
+def _reader(path: str, options: ReadOptions) -> Reader:
+    """The first reader that knows the file, if it knows what to do with the options."""
     from nninvert.files import read_head
 
     if path == "-":
@@ -148,5 +152,13 @@ def _reader(path: str) -> Reader:
         hdf5.check_heaps(path)
     for reader in READERS:
         if reader.sniff(head, path):
+            if options.config is not None and not reader.takes_config:
+                raise UsageError(
+                    "--config",
+                    got=repr(options.config),
+                    expected="weights of Keras alone (.weights.h5)",
+                    because=f"this file is of another kind: {reader.name}",
+                    file=path,
+                )
             return reader
     raise refusal(head, path)

@@ -23,11 +23,14 @@ class Reader(ABC):
         Usual ends of file names; what is in a file decides, not its name.
     reads : str
         What is read of it, one line for the README's table.
+    takes_config : bool
+        Whether the architecture can come from another file.
     """
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     reads: ClassVar[str]
+    takes_config: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, head: bytes, path: str) -> bool:

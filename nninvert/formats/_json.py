@@ -12,6 +12,10 @@ MAX_DEPTH = 100
 """Nested models and their configurations seen stay below 20."""
 
 
+MAX_JSON_BYTES = 1 << 26
+"""Bytes of a member or file of JSON: architectures seen have a few MiB at most."""
+
+
 def parse_json(text: str, field: str) -> dict[str, Any]:
     """Parse an object.
 

@@ -29,6 +29,8 @@ class ReadOptions:
     orientation : str or None
         For files of bare weights: a key of `ORIENTATIONS`; None: told from shapes and
         names.
+    config : str or None
+        For Keras weights without an architecture: the file that has it as JSON.
     first, until : str or None
         Read only the part from layer `first` to layer `until`, both inclusive, each a
         name or an index; layers outside it need not be known. None: the network's ends.
@@ -38,6 +40,7 @@ class ReadOptions:
     orientation: str | None = None
     first: str | None = None
     until: str | None = None
+    config: str | None = None
 
     def __post_init__(self) -> None:
         if self.orientation is not None and self.orientation not in ORIENTATIONS:

@@ -25,21 +25,17 @@ from nninvert.archive import (
 )
 from nninvert.errors import FormatError, LimitError, NninvertError
 from nninvert.formats._base import Reader
-from nninvert.formats._json import Fields, parse_json
+from nninvert.formats._json import MAX_JSON_BYTES, Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
 from nninvert.formats.keras_build import parsed_model
-from nninvert.formats.keras_config import model_from_json
-from nninvert.formats.keras_h5 import major
+from nninvert.formats.keras_config import major, model_from_json
 from nninvert.formats.keras_tree import arrays_of_tree
 
 if TYPE_CHECKING:
     import h5py
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-
-MAX_JSON_BYTES = 1 << 26
-"""Architectures seen have a few MiB at most."""
 
 _EXPECTED = f"a Keras archive with {METADATA}, {CONFIG} and {WEIGHTS}"
 

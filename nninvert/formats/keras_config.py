@@ -8,6 +8,7 @@ resolved to code: a class or function is a name, which is on a list or is not.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -109,6 +110,16 @@ class KerasModel:
     outputs: tuple[Reference, ...]
     input_shapes: tuple[PartialShape | None, ...]
     trainable: bool
+
+
+def major(version: str) -> int:
+    """The major version of Keras: "3.8.0" as 3."""
+    digits = re.match(r"\d{1,3}", version)
+    if digits is None:
+        raise FormatError(
+            "keras_version", got=repr(version), expected="a version such as 3.8.0"
+        )
+    return int(digits[0])
 
 
 def model_from_json(top: Fields, key: tuple[int, ...] = ()) -> KerasModel:

@@ -7,7 +7,6 @@ its root.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,10 @@ from nninvert.formats._base import Reader
 from nninvert.formats._json import Fields, parse_json
 from nninvert.formats._options import IN_OUT, ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
-from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_layer
-from nninvert.formats.keras_build import parsed_model
-from nninvert.formats.keras_config import model_from_json
+from nninvert.formats.keras_apart import ArchitectureApart
+from nninvert.formats.keras_build import Arrays, parsed_model
+from nninvert.formats.keras_config import KerasModel, major, model_from_json
 from nninvert.formats.keras_weights import assign
 
 if TYPE_CHECKING:
@@ -60,12 +59,16 @@ class KerasHdf5(Reader):
             raise error.at(file=path) from error
 
 
-class KerasWeights(BareReader):
+class KerasWeights(ArchitectureApart):
     """The weights of a Keras model without its architecture."""
 
     name = "Keras HDF5 weights"
     suffixes = _SUFFIXES
-    reads = "weights of Dense layers, as model.save_weights('m.h5') of Keras 1 and 2 writes"
+    reads = (
+        "as model.save_weights('m.h5') of Keras 1 and 2 writes them: with --config "
+        "FILE.json any model, without it Dense layers"
+    )
+    keras = 1
 
     def sniff(self, head: bytes, path: str) -> bool:
         """HDF5 with the attribute ``layer_names`` on the root or in ``model_weights``."""
@@ -73,6 +76,12 @@ class KerasWeights(BareReader):
             return False
         with hdf5.open_hdf5(path) as file:
             return _weights_root(file) is not None
+
+    def arrays(self, file: h5py.File, model: KerasModel, keras: int) -> Arrays:
+        """By the names of the layers."""
+        root = _weights_root(file)
+        assert root is not None, "sniff looked"
+        return assign(model, _groups(root), major(_version(file, root)))
 
     def collect(self, path: str) -> BareWeights:
         """The layers in the file's order; kernels of Keras are (in, out)."""
@@ -121,16 +130,6 @@ def _version(file: h5py.File, weights: h5py.Group) -> str:
         or hdf5.attribute_text(weights, "keras_version")
         or "1"
     )
-
-
-def major(version: str) -> int:
-    """The major version of Keras: "3.8.0" as 3."""
-    digits = re.match(r"\d{1,3}", version)
-    if digits is None:
-        raise FormatError(
-            "keras_version", got=repr(version), expected="a version such as 3.8.0"
-        )
-    return int(digits[0])
 
 
 def _parse_model(file: h5py.File) -> Parsed:

@@ -80,6 +80,18 @@ def arrays_of_tree(
     return found
 
 
+def variables_of(group: h5py.Group) -> dict[str, list[StoredArray]]:
+    """The arrays of every group of layers that has some, without an architecture."""
+    found = {}
+    for container in set(CONTAINERS) & set(hdf5.members(group)):
+        tree = _group(group, container)
+        for name in hdf5.members(tree):
+            arrays = _numbered(_group(tree, name), None)
+            if arrays or hdf5.members(_group(tree, name)) not in ([], ["vars"]):
+                found[name] = arrays
+    return found
+
+
 def group_names(model: KerasModel) -> dict[tuple[int, ...], str]:
     """The name of each layer's group: its class, and which of that class it is."""
     counts: Counter[str] = Counter()
@@ -126,6 +138,11 @@ def _variables(
     wrapped = _WRAPPERS.get(layer.class_name)
     if wrapped is not None and wrapped in hdf5.members(group):
         group = _group(group, wrapped)
+    return _numbered(group, inside)
+
+
+def _numbered(group: h5py.Group, inside: hdf5.Inside | None) -> list[StoredArray]:
+    """The arrays 0, 1, ... in the group ``vars``."""
     if "vars" not in hdf5.members(group):
         return []
     variables = _group(group, "vars")

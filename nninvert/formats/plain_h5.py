@@ -5,17 +5,12 @@ A group of data, indices and indptr is a sparse matrix, and stands where a data 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nninvert import hdf5
 from nninvert.errors import FormatError
 from nninvert.formats._arrays import Hdf5Array, StoredArray
 from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_weights, is_matrix_or_bias
 from nninvert.formats.sparse import single_matrix, sparse_groups
-
-if TYPE_CHECKING:
-    import h5py
 
 MAX_DATASETS = 10_000
 """So many are looked at; networks of bare weights have far fewer."""
@@ -38,7 +33,6 @@ class PlainHdf5(BareReader):
     def collect(self, path: str) -> BareWeights:
         """Find data sets whose names are those of weights."""
         with hdf5.open_hdf5(path) as file:
-            _refuse_keras_3_weights(file)
             names = hdf5.datasets(file, MAX_DATASETS)
             groups = sparse_groups(file, names)
             for group in groups:
@@ -63,15 +57,3 @@ class PlainHdf5(BareReader):
                     expected="a Keras model, or weights named W1, b1, ... or kernel, bias",
                 )
             return bare_weights(arrays, self.name, left_out)
-
-
-def _refuse_keras_3_weights(file: h5py.File) -> None:
-    """Weights of Keras 3 have numbers for names: vars/0, vars/1."""
-    if set(hdf5.members(file)) & {"layers", "_layer_checkpoint_dependencies"}:
-        raise FormatError(
-            "",
-            got="Keras 3 weights (.weights.h5) without the architecture",
-            expected="a whole model",
-            next_step="In Keras: build the model, model.load_weights(...), then "
-            "model.save('m.h5').",
-        )

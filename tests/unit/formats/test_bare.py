@@ -269,12 +269,6 @@ def test_hdf5_without_a_model_says_what_is_in_it(tmp_path):
         formats.load(path)
 
 
-def test_keras_3_weights_have_no_architecture(tmp_path):
-    path = _h5(tmp_path, **{"layers/dense/vars/0": W1, "layers/dense/vars/1": B1})
-    with pytest.raises(FormatError, match=r"\.weights\.h5\).*load_weights"):
-        formats.load(path, TANH)
-
-
 def test_text_in_hdf5_is_left_out_unread(tmp_path):
     path = _h5(tmp_path, **SCHEMES["W1 b1"])
     with h5py.File(path, "a") as file:
