@@ -167,20 +167,26 @@ class TestInverting:
     def test_check_takes_them_for_targets(self, model):
         np.save(model / "x.npy", np.array([[0.3, 2.0, -0.1], [0.3, 1.5, -0.1]]))
         run("forward", "m.h5", "x.npy", "-o", "y.npy")
-        (model / "limits.txt").write_text("x0 <= 1\n")
-        ran = run(
-            "check",
-            "m.h5",
-            "--target",
-            "y.npy",
-            "--constraints",
-            "limits.txt",
-            *("--integer", "x1", "--lower", "-1", "--upper", "2", "--json"),
-        )
+        asked = ("check", "m.h5", "--target", "y.npy", "--integer", "x1", "--json")
+        ran = run(*asked, "--lower", "-1", "--upper", "2")
         assert ran.code == 5, ran.err
         target = json.loads(ran.out)["target"]
         assert target["row"][0]["reachable"] is True
         assert target["row"][1]["reachable"] is not True
+        (model / "limits.txt").write_text("x1 <= 1\nx1 >= 2\n")
+        assert run(*asked, "--constraints", "limits.txt").code == 2
+
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    def test_sums_are_kept_by_the_type_that_is_written(self, model, dtype):
+        (model / "limits.txt").write_text("x0 + x1 + x2 == 1\nx0 >= x1\n")
+        ran = self.ask_for(
+            model,
+            [0.5, 0.25, 0.25],
+            *("--constraints", "limits.txt", "--within", "0.5", "--dtype", dtype),
+        )
+        assert ran.code == 0, ran.err
+        found = np.load(model / "f.npy")[0]
+        assert abs(found.sum(dtype=np.float64) - 1.0) <= 4 * np.finfo(dtype).eps
 
     @pytest.mark.parametrize(
         ("text", "code", "match"),
