@@ -100,7 +100,7 @@ def nearest_rows(problem: Problem, starts: Float64 | None = None) -> Attempt:
     """
     context, rows = problem.context, problem.rows
     given = np.zeros((0, *problem.near.shape)) if starts is None else starts
-    x = problem.domain.clip(problem.near)
+    x = problem.domain.project(problem.near)
     for start in given[::-1]:
         usable = np.isfinite(start).all(axis=1, keepdims=True)
         x = np.where(usable, problem.domain.clip(start), x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Context, Progress
 from nninvert.layers import Normalization
 from nninvert.methods import Domain, Problem, Targets
+from nninvert.methods.domain import Constraints
 from nninvert.methods.nearest import (
     MOST_ORDER,
     _Question,
@@ -35,7 +38,16 @@ def wide_net(rng, n_in=6, hidden=12, n_out=3):
 
 
 def asked(
-    net, y, *, near=None, within=None, lower=None, upper=None, wanted=None, context=None
+    net,
+    y,
+    *,
+    near=None,
+    within=None,
+    lower=None,
+    upper=None,
+    constraints=None,
+    wanted=None,
+    context=None,
 ):
     """A problem from plain arrays."""
     y = np.atleast_2d(np.asarray(y, dtype=np.float64))
@@ -46,6 +58,8 @@ def asked(
         open_ends.lower if lower is None else np.asarray(lower, dtype=np.float64),
         open_ends.upper if upper is None else np.asarray(upper, dtype=np.float64),
     )
+    if constraints is not None:
+        bounds = replace(bounds, constraints=constraints)
     rows = y.shape[0]
     centre = np.zeros(net.n_in) if near is None else np.asarray(near, dtype=np.float64)
     return Problem(
@@ -164,6 +178,55 @@ def test_progress_and_stopping(rng):
     assert attempt.stopped.tolist() == [False, False, True, True]
     np.testing.assert_array_equal(attempt.x[2:], start[2:])
     np.testing.assert_allclose(net.forward(attempt.x[:2]), y[:2], atol=1e-13)
+
+
+def mixture(n_in, names=("sum", "-sum", "x0 - x1")):
+    """Inputs that sum to 1, the first not above the second."""
+    matrix = np.zeros((3, n_in))
+    matrix[0], matrix[1], matrix[2, :2] = 1.0, -1.0, (1.0, -1.0)
+    return Constraints(matrix, np.array([1.0, -1.0, 0.0]), names)
+
+
+@pytest.mark.parametrize("within", [None, 0.02])
+def test_inequalities_between_inputs_are_kept(rng, within):
+    net = wide_net(rng)
+    x0 = np.sort(rng.dirichlet(np.ones(6), 4), axis=1)
+    box = {"lower": np.zeros(6), "upper": np.ones(6)}
+    y, near = net.forward(x0), np.full(6, 1.0 / 6.0)
+    problem = asked(net, y, near=near, within=within, constraints=mixture(6), **box)
+    attempt = nearest_attempt(problem, None)
+    assert problem.domain.contain(attempt.x).all()
+    np.testing.assert_allclose(net.forward(attempt.x), y, atol=within or 1e-12)
+    scale = input_scale(net)
+    far = np.linalg.norm((x0 - near) / scale, axis=1)
+    assert (np.linalg.norm((attempt.x - near) / scale, axis=1) <= far * (1 + 1e-9)).all()
+    # Without them nearer points exist: they were in the way.
+    free = nearest_attempt(asked(net, y, near=near, within=within, **box), None)
+    assert not problem.domain.contain(free.x).all()
+
+
+def test_out_of_reach_inside_the_inequalities(rng):
+    net = wide_net(rng)
+    y = net.forward(5.0 * rng.normal(size=(3, 6)))
+    problem = asked(
+        net, y, constraints=mixture(6), lower=np.zeros(6), upper=np.ones(6), near=np.ones(6)
+    )
+    attempt = nearest_attempt(problem, None)
+    assert problem.domain.contain(attempt.x).all()
+    assert all(reason.startswith("best local") for reason in attempt.reason)
+
+
+def test_many_inputs(rng):
+    net = wide_net(rng, n_in=3000, hidden=16, n_out=2)
+    y = net.forward(rng.uniform(-1.0, 1.0, (1, 3000)))
+    problem = asked(
+        net, y, within=0.02 * np.abs(y), lower=np.full(3000, -1.0), upper=np.full(3000, 1.0)
+    )
+    attempt = nearest_attempt(problem, None)
+    assert attempt.reason == ("",)
+    assert problem.domain.contain(attempt.x).all()
+    off = np.abs(net.forward(attempt.x) - y) / (0.02 * np.abs(y))
+    assert 1.0 - 1e-6 < off.max() <= 1.0
 
 
 def test_obstacles_name_their_number(rng):
