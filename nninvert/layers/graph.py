@@ -22,12 +22,9 @@ from nninvert.layers._base import (
     Weights,
     size_of,
 )
-from nninvert.layers.activations import Trend
 from nninvert.layers.affine_run import AffineRun
-from nninvert.layers.elementwise import Elementwise
-from nninvert.layers.projected import Projected
+from nninvert.layers.pull_back import PullBack, as_seen
 from nninvert.linalg.box import Box
-from nninvert.linalg.factor import factorise
 
 
 @dataclass(frozen=True)
@@ -179,27 +176,20 @@ class Graph(Layer):
         value that is there if the input is the centre of `inside` (else zero).
         """
         found = Preimage.of_inside(y, radius)
-        boxes = _Boxes(self, inside)
+        back = self.pulled_back(context, inside)
         for place in range(len(self.segments) - 1, -1, -1):
-            layer = self._inverted[place]
-            if isinstance(layer, Projected):
-                # What the layer after it has lost is solved for here.
-                lost = self.segments[place + 1].layer.facts.lost
-                found = replace(found, free_dimensions=found.free_dimensions - lost)
-            box = boxes.before(place) if _leaves_a_choice(layer, context) else None
-            step = layer.preimage(found.x, found.radius, context, box)
-            found = _before(found, step, place)
+            step = back.step(place, found.x, found.radius)
+            found = _before(found, step, place, back.settled(place))
         return found
+
+    def pulled_back(self, context: Context, inside: Box | None = None) -> PullBack:
+        """The steps of `preimage`, to be taken one by one."""
+        layers = [segment.layer for segment in self.segments]
+        return PullBack(layers, self._inverted, context, inside)
 
     @cached_property
     def _inverted(self) -> tuple[Layer, ...]:
-        """The layers of the segments, linear ones as the next one sees their values."""
-        layers = [segment.layer for segment in self.segments]
-        for place, after in enumerate(layers[1:]):
-            layer, seen = layers[place], after.seen
-            if isinstance(layer, LinearLayer) and seen is not None:
-                layers[place] = Projected(layer, seen)
-        return tuple(layers)
+        return as_seen([segment.layer for segment in self.segments])
 
     def config(self) -> dict[str, Any]:
         """All nodes with their own descriptions."""
@@ -280,66 +270,6 @@ class ChainLinearization(Linearization):
         return dy
 
 
-def _leaves_a_choice(layer: Layer, context: Context) -> bool:
-    """Whether several x of a linear layer give the same y."""
-    if not isinstance(layer, LinearLayer):
-        return False
-    return factorise(layer.linear_part[0], context).nullity > 0
-
-
-class _Boxes:
-    """Where the values between the segments of a graph lie."""
-
-    def __init__(self, graph: Graph, inside: Box | None) -> None:
-        self._graph, self._inside = graph, inside
-
-    def before(self, place: int) -> Box | None:
-        """The box that the inputs of a segment come from; None if nothing is known."""
-        if place == 0:
-            return self._inside
-        centre = self._centres[place]
-        return range_of(self._graph.segments[place - 1].layer, centre)
-
-    @cached_property
-    def _centres(self) -> list[Float64]:
-        """What enters each segment if the input is the centre, flat."""
-        shape = self._graph.input_shape
-        value = np.zeros((1, *shape))
-        if self._inside is not None:
-            value = np.atleast_2d(self._inside.centre)
-            value = value.reshape(value.shape[0], *shape)
-        found = []
-        with np.errstate(over="ignore", invalid="ignore"):
-            for segment in self._graph.segments:
-                found.append(value.reshape(value.shape[0], -1))
-                value = segment.layer.forward(value)
-        return [np.nan_to_num(centre) for centre in found]
-
-
-def range_of(layer: Layer, centre: Float64) -> Box | None:
-    """The values that a layer takes, as a box around one of them; None if not known.
-
-    Values keep off an end unless the layer takes it on an interval, as relu takes 0: at
-    others it has no inverse, or no slope.
-
-    Parameters
-    ----------
-    layer : Layer
-    centre : float64 array, shape (rows, n)
-    """
-    image = layer.facts.image
-    if image is None:
-        return None
-    n = size_of(layer.output_shape)
-    low, high = image[0].lower, image[-1].upper
-    ends = {end for end in (low, high) if np.isfinite(end)}
-    flat = set()
-    if isinstance(layer, Elementwise):
-        branches = layer.activation.branches
-        flat = {b.image.lower for b in branches if b.trend is Trend.CONSTANT}
-    return Box(np.full(n, low), np.full(n, high), np.full(n, not ends <= flat), centre)
-
-
 def _all_or_unknown(values: list[bool | None]) -> bool | None:
     """True if all are; else None, as one part alone proves nothing about the whole."""
     return True if all(values) else None
@@ -353,8 +283,13 @@ def _fused(run: list[Node]) -> list[Segment]:
     return [Segment(linear[0] if len(linear) == 1 else AffineRun(linear), tuple(run))]
 
 
-def _before(later: Preimage, step: Preimage, place: int) -> Preimage:
-    """Join what later segments told with what this one tells."""
+def _before(later: Preimage, step: Preimage, place: int, settled: int) -> Preimage:
+    """Join what later segments told with what this one tells.
+
+    `settled` dimensions that the next segment has lost are counted by this one.
+    """
+    free = later.free_dimensions - settled
+    unique = (later.origins == 0.0) & (free == 0)
     left = later.outside > 0
     leaves = (step.outside > 0) & ~left
     return Preimage(
@@ -365,8 +300,8 @@ def _before(later: Preimage, step: Preimage, place: int) -> Preimage:
         unit=np.where(left, later.unit, step.unit),
         value=np.where(left, later.value, step.value),
         place=np.where(left, later.place, np.where(leaves, place, 0)),
-        proved=later.proved | (leaves & step.proved & later.unique),
+        proved=later.proved | (leaves & step.proved & unique),
         free=step.free,
-        free_dimensions=later.free_dimensions + step.free_dimensions,
+        free_dimensions=free + step.free_dimensions,
         origins=later.origins + step.origins,
     )

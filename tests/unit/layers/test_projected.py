@@ -64,8 +64,8 @@ def test_more_classes_than_inputs_leave_one_input(kind, rng):
 
 @kinds
 def test_the_constant_brings_hidden_values_into_their_range(kind):
-    """1.55 is no value of tanh; with another constant 0.65 and -0.65 are."""
-    net = network("tanh", np.eye(2), kind((2,), 0), shape=(2,))
+    """Logits with mean zero would need tanh to give -4.35 and -5.65."""
+    net = network("tanh", dense(np.eye(2), np.full(2, 5.0)), kind((2,), 0), shape=(2,))
     logits = np.array([[2.2, 0.9]])
     y = net.segments[2].layer.forward(logits)
     found = net.graph.preimage(y, tolerances.half_spacing(y), Context())
