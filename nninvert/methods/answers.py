@@ -268,9 +268,7 @@ def _ends(part: Problem, known: NDArray[np.floating], most: int, search: Search)
         parts.append(_written(part, search(part, starts), known.dtype))
         done += count
         part.context.emit(Progress("answers", done, total))
-    ends = _judged(part, np.concatenate(parts), done)
-    ends.solved[1] &= ends.ratio[0] > 0.0
-    return ends
+    return _judged(part, np.concatenate(parts), done)
 
 
 def _filled(part: Problem, known: NDArray[np.floating]) -> Float64:
@@ -317,7 +315,7 @@ def _fill(found: Answers, rows: Rows, part: Problem, ends: _Ends) -> None:
         usable = np.flatnonzero(ends.solved[:, place])
         if not usable.size:
             continue
-        first = usable[np.lexsort((distance[usable, place], ends.ratio[usable, place]))][0]
+        first = _best(ends, distance[:, place], place, usable)
         order = _told_apart(part, ends, place, usable, first, scale)
         chosen = order[: found.most]
         chosen = chosen[np.lexsort((distance[chosen, place], ends.ratio[chosen, place]))]
@@ -328,6 +326,14 @@ def _fill(found: Answers, rows: Rows, part: Problem, ends: _Ends) -> None:
         found.distance[row, :count] = distance[chosen, place]
         found.count[row], found.found[row] = count, len(order)
         found.apart[row] = _closest(found.x[row, :count] / scale)
+
+
+def _best(ends: _Ends, distance: Float64, place: int, usable: Rows) -> int:
+    """The best end of one row; what was known, unless another is really better."""
+    first = int(usable[np.lexsort((distance[usable], ends.ratio[usable, place]))][0])
+    exact = ends.solved[0, place] and ends.ratio[0, place] <= ends.ratio[first, place]
+    nearer = distance[first] < (1.0 - tolerances.TARGET_FLOOR) * distance[0]
+    return 0 if exact and not nearer else first
 
 
 def _told_apart(

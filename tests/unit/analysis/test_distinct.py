@@ -59,6 +59,13 @@ def test_answers_along_a_family_closer_than_the_tolerance_are_one():
     assert chosen(x, np.ones((2, 1, 2))) == [0]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_narrower_region_tells_two_along_a_family_apart(first):
+    x = np.array([[0.0, 0.0], [0.05, -0.05]])
+    slopes = np.array([[[1.0, 1.0]], [[0.01, 0.01]]])
+    assert chosen(x, slopes, first) == [first, 1 - first]
+
+
 def test_a_flat_place_does_not_swallow_another_answer():
     # Seen from where f is saturated, the tolerance explains any x; from there it does not.
     x = np.array([[9.0], [0.5]])

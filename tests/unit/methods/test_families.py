@@ -85,6 +85,16 @@ def test_equations_and_whole_inputs_take_directions_away(rng):
     assert (family.lengths > 0.0).all()
 
 
+def test_an_interval_reaches_the_bound_itself():
+    net = network(np.array([[1.0, 1.0]]))
+    _, _, (family,) = described(
+        net, np.array([[0.6]]), lower=0.0, upper=0.5, near=[0.4, 0.2]
+    )
+    ends = family.x + family.intervals[0][:, None] * family.basis[0]
+    assert np.abs(ends).max() == pytest.approx(0.5, abs=1e-13)
+    assert ((ends >= 0.0) & (ends <= 0.5)).all()
+
+
 def test_rows_without_an_answer_are_left_out(net):
     y = np.array([[0.1, 0.2, 0.3], [2.0, 0.0, 0.0]])
     _, result, found = described(net, y)
