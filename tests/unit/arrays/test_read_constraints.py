@@ -50,6 +50,7 @@ def parse(line):
         ("a<=1", {"a": 1}, -INF, 1),
         ("a + 0*b >= -0", {"a": 1}, 0, INF),
         ("(((a))) <= 7.", {"a": 1}, -INF, 7),
+        ("--a + -+-2*b - ---c <= 1", {"a": 1, "b": 2, "c": 1}, -INF, 1),
     ],
 )
 def test_what_is_understood(line, terms, lower, upper):

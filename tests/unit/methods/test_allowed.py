@@ -150,9 +150,12 @@ class TestConflicts:
             allowed_inputs(1, constraints=given)
 
     def test_no_whole_number(self):
-        given = rows(("2 x0 == 1", [2], 1), ("2 x0 == 1", [-2], -1))
-        with pytest.raises(UsageError, match="because whole numbers are asked for"):
+        given = rows(("x0 <= 9", [1], 9), ("2 x0 == 1", [2], 1), ("2 x0 == 1", [-2], -1))
+        with pytest.raises(
+            UsageError, match="because whole numbers are asked for"
+        ) as caught:
             allowed_inputs(1, constraints=given, integer=[0], lower=-5, upper=5)
+        assert caught.value.got == "'2 x0 == 1', which no input can keep"
         allowed_inputs(1, constraints=given, lower=-5, upper=5)
 
     @pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
