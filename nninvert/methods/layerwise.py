@@ -93,6 +93,8 @@ def _try_other_branches(problem: Problem, x: Float64, stopped: NDArray[np.bool_]
     if not has_branches(problem):
         return
     missed = np.flatnonzero(~_meets(problem, x))
+    if not missed.size:
+        return
     part = problem.take(missed)
     error = _misfit(part, x[missed])
     for start in branch_starts(part, WAYS):
