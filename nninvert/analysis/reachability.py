@@ -22,6 +22,11 @@ from nninvert.outcome import Proof
 
 Float64 = NDArray[np.float64]
 
+_LEAST_RADIUS = 4096.0 * tolerances.EPS64
+"""A target counts as off by so much of itself at least, about 1e-12, whatever tolerance is
+asked for: least-squares solutions leave residuals of tens and hundreds of roundings of y,
+and those are no proof."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -53,11 +58,14 @@ def pull_back_boxes(
     ----------
     network : Network
     values, tolerance : float64 arrays, shape (rows, n_out)
-        An output that does not matter has an infinite tolerance.
+        An output that does not matter has an infinite tolerance; one below the rounding
+        of the computation counts as that.
     context : Context
     """
     shape = (values.shape[0], *network.graph.output_shape)
-    radius = np.minimum(tolerance, tolerances.RADIUS_CAP)
+    # Solves round, and underflow gives a zero that the exact network never says.
+    least = _LEAST_RADIUS * np.abs(values) + np.finfo(np.float64).tiny
+    radius = np.clip(tolerance, least, tolerances.RADIUS_CAP)
     found = network.graph.preimage(values.reshape(shape), radius.reshape(shape), context)
     last = len(network.segments) - 1
     # The range of an activation is known; that of a matrix is as good as its rank.

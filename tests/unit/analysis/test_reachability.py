@@ -66,3 +66,21 @@ def test_unbounded_tolerances_survive_any_scaling():
     found = pull_back_boxes(net, y, tolerance, Context())
     assert found.proof == (Proof.NONE,)
     assert found.preimage.radius[0, 1] == tolerances.RADIUS_CAP
+
+
+def test_underflow_proves_nothing_at_a_tolerance_of_zero():
+    # gelu(-50) is a number below zero; computed it is zero, which its left side never is.
+    net = network(np.eye(1), "tanh", np.array([-50.0]), "gelu")
+    y = net.forward(np.array([[0.3]]))
+    assert y[0, 0] == 0.0
+    assert reach(net, y, tolerance=0.0).proof == (Proof.NONE,)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (8, 4), (8, 7)])
+def test_residuals_of_least_squares_prove_nothing_at_a_tolerance_of_zero(shape):
+    # A layer with more outputs than inputs: what its solution leaves is only rounding.
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        net = network(10.0 * rng.standard_normal(shape), np.array([0.3]))
+        y = net.forward(30.0 * rng.standard_normal((20, shape[1])))
+        assert not reach(net, y, tolerance=0.0).proved.any()
