@@ -69,6 +69,10 @@ class Program:
         lower[columns] = upper[columns] = values
         return replace(self, lower=lower, upper=upper)
 
+    def relaxed(self) -> Program:
+        """The linear program that is left when nothing need be whole."""
+        return replace(self, whole=np.zeros_like(self.whole))
+
     def softened(self) -> Program:
         """Minimise how far the outputs miss their bounds, whatever the distance."""
         from scipy import sparse

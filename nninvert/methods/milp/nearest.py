@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.methods.milp import split
+from nninvert.methods.milp.branch import minimised
 from nninvert.methods.milp.encoding import Program, encode
-from nninvert.methods.milp.pattern import FREE, approached, improved
+from nninvert.methods.milp.pattern import approached, improved
 from nninvert.methods.milp.polish import polish
 from nninvert.methods.milp.relaxation import Range, ranges
 from nninvert.methods.milp.row import Row
@@ -18,9 +19,18 @@ from nninvert.methods.milp.solve import FEASIBILITY, Ending, solve
 
 Float64 = NDArray[np.float64]
 
-MOST_BOXES = 60_000
+MOST_BOXES = 40_000
 """Boxes that splitting may look at before the program is solved as a whole: about ten
 seconds for nets of a hundred units."""
+
+FEW_UNDECIDED = 40
+"""Binary columns up to which the program as a whole comes before splitting."""
+
+FIRST_SECONDS = 10.0
+"""For that: most such programs are solved by then, and the others may never be."""
+
+VERY_FEW_INPUTS = 3
+"""Splitting comes before anything else up to here."""
 
 MOST_UNDECIDED = 600
 """Binary columns up to which the program is solved as a whole: beyond, not even a first
@@ -29,6 +39,9 @@ relaxation is solved in reasonable time, and patterns are searched locally alone
 RADII = (3.0, 30.0, 300.0)
 """Where inputs are unbounded and no answer is known: balls that are searched one after
 another, radius in units of the inputs (in the 1-norm, as many for each input)."""
+
+WORTH = 0.95
+"""An answer nearer by this factor makes the ball so much smaller that all begins anew."""
 
 MARGIN = 1e-6
 """What is nearer by less than this part is not looked for."""
@@ -140,9 +153,25 @@ class _Search:
         self.row, self.known, self.starts, self.clock = row, known, starts, clock
 
     def run(self) -> Nearest:
-        if self.row.ball.near.size <= split.MOST_INPUTS and self._split():
-            return self.known
+        inputs = self.row.ball.near.size
+        if inputs <= split.MOST_INPUTS:
+            if inputs > VERY_FEW_INPUTS and self._small():
+                return self.known
+            if self._split():
+                return self.known
         return self._solve()
+
+    def _small(self) -> bool:
+        """The program as a whole where it is small, for a short time; did that decide?"""
+        program = self._program()[0]
+        if program is None:
+            self.known = self._excluded()
+            return True
+        if program.undecided > FEW_UNDECIDED:
+            return False
+        found = self._whole(program, FIRST_SECONDS)
+        self.known = replace(found, cut_short="")
+        return not found.cut_short
 
     @property
     def radius(self) -> float:
@@ -163,16 +192,18 @@ class _Search:
     def _solve(self) -> Nearest:
         """The program as a whole, or patterns where it is too large."""
         program, known_ranges = self._program()
-        if program is None:
+        if program is None or self._relaxed(program):
             return self._excluded()
+        if self.known.is_optimal:
+            return self.known
         if program.undecided > MOST_UNDECIDED:
             return self._patterns(program, known_ranges)
-        if self.known.x is not None and program.undecided > FREE:
+        if self.known.x is not None and program.undecided:
+            before = self.known.distance
             self._improve(program, known_ranges)
-            program, known_ranges = self._program()
-            if program is None:
-                return self._excluded()
-        return self._whole(program)
+            if self.known.distance < WORTH * before:
+                return self._solve()
+        return self._whole(program, np.inf)
 
     def _program(self) -> tuple[Program | None, list[Range]]:
         """The program of the ball; None where bounds alone exclude all that is in it."""
@@ -186,6 +217,18 @@ class _Search:
             return None, found
         program = encode(row.chain, found, ball, row.domain, low, high)
         return program, found
+
+    def _relaxed(self, program: Program) -> bool:
+        """The relaxation, for its bound or as an answer; whether it excludes the ball."""
+        clock = self.clock
+        found = solve(program.relaxed(), clock.seconds_left(), clock.should_stop)
+        if found.columns is not None:
+            if found.ending is Ending.OPTIMAL:
+                bound = max(self.known.bound, min(found.value, self.known.distance))
+                self.known = replace(self.known, bound=bound)
+            x = polish(self.row, program.x_of(found.columns))
+            self.known = _with(self.known, self.row, x)
+        return found.ending is Ending.INFEASIBLE
 
     def _excluded(self) -> Nearest:
         """Nothing nearer: what is known is all there is."""
@@ -212,9 +255,10 @@ class _Search:
         )
         return replace(self.known, cut_short=why)
 
-    def _whole(self, program: Program) -> Nearest:
-        """All patterns at once, by HiGHS."""
-        found = solve(program, self.clock.seconds_left(), self.clock.should_stop)
+    def _whole(self, program: Program, most_seconds: float) -> Nearest:
+        """All patterns at once."""
+        seconds = min(self.clock.seconds_left(), most_seconds)
+        found = minimised(program, seconds, self.clock.should_stop)
         nodes = self.known.nodes + found.nodes
         self.known = replace(self.known, nodes=nodes)
         if found.columns is not None:

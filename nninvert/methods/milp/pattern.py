@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.methods.milp.branch import minimised
 from nninvert.methods.milp.chain import Chain
 from nninvert.methods.milp.encoding import Program
 from nninvert.methods.milp.polish import polish
 from nninvert.methods.milp.relaxation import Range
 from nninvert.methods.milp.row import Row
-from nninvert.methods.milp.solve import solve
 
 Float64 = NDArray[np.float64]
 
-FREE = 16
+FREE = 8
 """Units that may change sides in a step, those closest to it: programs of this size are
 solved at once."""
 
@@ -26,7 +26,7 @@ STEPS = 20
 GAIN = 1e-6
 """Relative improvement that is worth another step."""
 
-SECONDS = 5.0
+SECONDS = 2.0
 """For one step: the search is a short cut, not the way."""
 
 
@@ -50,9 +50,10 @@ def improved(
     should_stop : callable
     """
     distance = row.ball.distance(x)
-    for _ in range(STEPS):
-        near_by = _near_by(program, row.chain, ranges, x)
-        found = solve(near_by, SECONDS, should_stop)
+    for step in range(STEPS):
+        # On the piece of x itself it is a linear program, and most is gained there.
+        near_by = _near_by(program, row.chain, ranges, x, FREE if step else 0)
+        found = minimised(near_by, SECONDS, should_stop)
         if found.columns is None:
             break
         trial = polish(row, program.x_of(found.columns))
@@ -74,8 +75,8 @@ def approached(
     soft = program.softened()
     missed = np.inf
     for _ in range(STEPS):
-        near_by = _near_by(soft, row.chain, ranges, x)
-        found = solve(near_by, SECONDS, should_stop)
+        near_by = _near_by(soft, row.chain, ranges, x, FREE)
+        found = minimised(near_by, SECONDS, should_stop)
         if found.columns is None:
             return None
         x = soft.x_of(found.columns)
@@ -88,7 +89,9 @@ def approached(
     return None
 
 
-def _near_by(program: Program, chain: Chain, ranges: list[Range], x: Float64) -> Program:
+def _near_by(
+    program: Program, chain: Chain, ranges: list[Range], x: Float64, free: int
+) -> Program:
     """The program with all units held on the piece of x, but those nearest to a break."""
     entering = chain.pre_activations(x)
     columns, sides, room = [], [], []
@@ -101,6 +104,6 @@ def _near_by(program: Program, chain: Chain, ranges: list[Range], x: Float64) ->
         room.append(np.abs(z - block.breaks) / width)
     if not columns:
         return program
-    order = np.argsort(np.concatenate(room), kind="stable")[FREE:]
+    order = np.argsort(np.concatenate(room), kind="stable")[free:]
     held = np.concatenate(columns)[order]
     return program.fixed(held, np.concatenate(sides)[order].astype(np.float64))

@@ -21,6 +21,10 @@ FEASIBILITY = 1e-6
 GAP = 1e-6
 """Relative difference of the best value and its bound at which a search ends."""
 
+PRESOLVED = 20_000
+"""Nonzeros up to which a program is presolved. In larger ones dense weights prevail:
+presolving them took two thirds of the time and removed nothing (784-50-50-10)."""
+
 LOOK = 0.05
 """Seconds between looks at whether to stop."""
 
@@ -104,7 +108,8 @@ def solve(program: Program, seconds: float, should_stop: Callable[[], bool]) -> 
 def _minimise(program: Program, seconds: float) -> Solved:
     from scipy import optimize
 
-    options: dict[str, float] = {"mip_rel_gap": GAP}
+    options: dict[str, float | bool] = {"mip_rel_gap": GAP}
+    options["presolve"] = program.matrix.nnz <= PRESOLVED
     if np.isfinite(seconds):
         options["time_limit"] = seconds
     rows = optimize.LinearConstraint(program.matrix, program.row_lower, program.row_upper)

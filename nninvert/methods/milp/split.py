@@ -119,6 +119,7 @@ class _Search:
         planes, undecided = Planes.over(self.chain, (lower, upper))
         rows, right = self._asked(planes, lower.shape[0])
         cut_lower, cut_upper, left = contracted(rows, right, (lower, upper))
+        left &= self._asked_distance(rows, right) < self.radius
         widest = np.maximum((upper - lower).max(axis=1), SMALLEST)
         shrunk = (cut_upper - cut_lower).max(axis=1) < SHRUNK * widest
         small = (cut_upper - cut_lower).max(axis=1) < SMALLEST
@@ -183,6 +184,14 @@ class _Search:
         more = np.repeat(self.rows[None], count, axis=0)
         limits = np.repeat(self.right[None], count, axis=0)
         return np.concatenate([rows, more], axis=1), np.concatenate([right, limits], axis=1)
+
+    def _asked_distance(self, rows: Float64, right: Float64) -> Float64:
+        """How far each box's inequalities, one by one, keep v from `near`."""
+        size = np.abs(rows)
+        gain = size.max(axis=2) if self.row.ball.norm == "1" else size.sum(axis=2)
+        usable = gain > 0.0
+        least = np.where(usable, -right / np.where(usable, gain, 1.0), -np.inf)
+        return np.asarray(least.max(axis=1, initial=-np.inf))
 
     def _on_piece(self, planes: Planes, k: int, lower: Float64, upper: Float64) -> None:
         """The nearest input of a box on which the network is one affine map."""
