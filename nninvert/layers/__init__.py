@@ -5,12 +5,12 @@ from nninvert.layers._base import (
     Facts,
     Layer,
     Linearization,
-    LinearLayer,
     Preimage,
     Shape,
     Weights,
     size_of,
 )
+from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
 from nninvert.layers.dense import Dense
 from nninvert.layers.elementwise import Elementwise

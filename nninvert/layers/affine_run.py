@@ -6,13 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
-from nninvert.layers._base import (
-    Float64,
-    LinearLayer,
-    Shape,
-    Weights,
-    accumulated_rounding,
-)
+from nninvert.layers._base import Float64, Shape, Weights
+from nninvert.layers._linear import LinearLayer, accumulated_rounding
 from nninvert.linalg.map import LinearMap, compose
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.errors import ShapeError
-from nninvert.layers._base import Float64, LinearLayer, Shape, Weights, size_of
+from nninvert.layers._base import Float64, Shape, Weights, size_of
+from nninvert.layers._linear import LinearLayer
 from nninvert.linalg.map import DenseMap, LinearMap, RepeatedMap
 from nninvert.linalg.sparse import SparseMap, SparseMatrix
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix

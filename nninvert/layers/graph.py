@@ -16,12 +16,12 @@ from nninvert.layers._base import (
     Float64,
     Layer,
     Linearization,
-    LinearLayer,
     Preimage,
     Shape,
     Weights,
     size_of,
 )
+from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
 from nninvert.layers.pull_back import PullBack, as_seen
 from nninvert.linalg.box import Box

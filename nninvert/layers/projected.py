@@ -9,14 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from nninvert import tolerances
-from nninvert.layers._base import (
-    AffineLinearization,
-    Float64,
-    Linearization,
-    LinearLayer,
-    Shape,
-    Weights,
-)
+from nninvert.layers._base import Float64, Linearization, Shape, Weights
+from nninvert.layers._linear import AffineLinearization, LinearLayer
 from nninvert.linalg.map import LinearMap, compose
 
 

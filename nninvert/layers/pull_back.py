@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from nninvert.context import Context
-from nninvert.layers._base import Float64, Layer, LinearLayer, Preimage, size_of
+from nninvert.layers._base import Float64, Layer, Preimage, size_of
+from nninvert.layers._linear import LinearLayer
 from nninvert.layers.activations import Trend
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.projected import Projected

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from nninvert.errors import ShapeError
-from nninvert.layers._base import Float64, LinearLayer, Shape, Weights, size_of
+from nninvert.layers._base import Float64, Shape, Weights, size_of
+from nninvert.layers._linear import LinearLayer
 from nninvert.linalg.map import IdentityMap, LinearMap, PermutationMap
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.errors import DataError, ShapeError
-from nninvert.layers._base import Float64, LinearLayer, Shape, Weights
+from nninvert.layers._base import Float64, Shape, Weights
+from nninvert.layers._linear import LinearLayer
 from nninvert.linalg.map import DiagonalMap, LinearMap
 
 KERAS_EPSILON = 1e-7

@@ -22,8 +22,10 @@ from nninvert.linalg.map import (
     RepeatedMap,
     compose,
 )
+from nninvert.linalg.scaled import ScaledFactor, uneven_scales
 from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.sparse_solve import factor_sparse
+from nninvert.linalg.stored import ArrayMatrix
 from nninvert.linalg.structured import (
     ChainFactor,
     DiagonalFactor,
@@ -64,7 +66,9 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     composition, all nonsingular and square   one after the other
     composition that ends in centring         that of the rest, with constants
     sparse matrix               by its pattern: see `sparse_solve`
-    small square matrix         LU; SVD where LU shows it to be singular
+    small square matrix         LU
+    singular or not square, rows or columns of uneven size   see `scaled`
+    singular square matrix      SVD
     large square matrix         as planned: see `large`
     other small matrix          SVD
     other large matrix          QR, or iteration where that does not fit
@@ -80,7 +84,10 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         *before, last = linear_map.parts
         if isinstance(last, CentringMap):
             rest = compose(before)
-            return factor_centred(linear_map, rest, factorise(rest, context), last)
+            base = factorise(rest, context)
+            if isinstance(base, ScaledFactor):
+                return SvdFactor(linear_map, "SVD: scaled rows have no common constant")
+            return factor_centred(linear_map, rest, base, last)
         parts = _square_parts(linear_map, context)
         if parts is not None:
             return ChainFactor(linear_map, parts)
@@ -92,9 +99,22 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         return factor_large_square(linear_map, context)
     if m != n and large:
         return factor_large_rectangular(linear_map, context)
-    if m != n:
-        return SvdFactor(linear_map, f"SVD: {m} x {n} is not square")
-    return factor_lu(linear_map) or _singular(linear_map, context)
+    found = factor_lu(linear_map) if m == n else None
+    return found or _scaled(linear_map, context) or _decomposed(linear_map, context)
+
+
+def _scaled(linear_map: LinearMap, context: Context) -> ScaledFactor | None:
+    """That of the matrix with rows and columns of one size, if they differ much."""
+    if not tolerances.svd_is_cheap(linear_map.shape):
+        return None
+    matrix = linear_map.dense()
+    scales = uneven_scales(matrix)
+    if scales is None:
+        return None
+    rows, columns = scales
+    even = DenseMap(ArrayMatrix(rows[:, None] * matrix * columns))
+    found = factor_lu(even) if matrix.shape[0] == matrix.shape[1] else None
+    return ScaledFactor(linear_map, found or _decomposed(even, context), rows, columns)
 
 
 def _square_parts(linear_map: ComposedMap, context: Context) -> list[Factorisation] | None:
@@ -105,7 +125,10 @@ def _square_parts(linear_map: ComposedMap, context: Context) -> list[Factorisati
     return parts if all(part.nullity == 0 for part in parts) else None
 
 
-def _singular(linear_map: LinearMap, context: Context) -> SvdFactor:
+def _decomposed(linear_map: LinearMap, context: Context) -> SvdFactor:
+    m, n = linear_map.shape
+    if m != n:
+        return SvdFactor(linear_map, f"SVD: {m} x {n} is not square")
     _announce_svd(linear_map, context)
     return SvdFactor(linear_map, "SVD: LU shows it to be singular in float64")
 

@@ -60,6 +60,11 @@ class Factorisation(ABC):
         """Bound |A^+ d| for every d with |d| <= radius: (..., m) to (..., n)."""
 
     @property
+    def residual_scale(self) -> Float64:
+        """s, shape (m,) or (), where solutions are those of least ||s (A x - y)||."""
+        return np.ones(())
+
+    @property
     def nullity(self) -> int:
         """How many dimensions of x the map loses."""
         return self.shape[1] - self.rank
