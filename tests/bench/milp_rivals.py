@@ -30,6 +30,8 @@ class Question:
         A (n_out, n_in); relu after each but the last.
     near, radius : float64 array, float
         Inputs lie within `radius` of `near`, and as near as possible in the 1-norm.
+    unit : float64 array, shape (n_in,)
+        What counts as one unit of each input in that norm.
     low, high : float64 arrays
         What f(x) must lie between.
     """
@@ -37,6 +39,7 @@ class Question:
     parts: Parts
     near: np.ndarray
     radius: float
+    unit: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
@@ -53,8 +56,8 @@ class Question:
         return float(max((self.low - y).max(), (y - self.high).max(), outside, 0.0))
 
     def distance(self, x: np.ndarray) -> float:
-        """In the 1-norm."""
-        return float(np.abs(x - self.near).sum())
+        """In the 1-norm, in the units of the inputs."""
+        return float((np.abs(x - self.near) / self.unit).sum())
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ def omlt_highs(question: Question, limit: float) -> Answer:
     for j in range(m):
         low, high = float(question.low[j]), float(question.high[j])
         model.sides.add((low, model.net.outputs[j], high))
-    model.goal = pyo.Objective(expr=pyo.quicksum(model.away.values()))
+    costs = 1.0 / question.unit
+    goal = pyo.quicksum(float(costs[k]) * model.away[k] for k in range(n))
+    model.goal = pyo.Objective(expr=goal)
     solver = Highs()
     solver.config.time_limit, solver.config.mip_gap = limit, GAP
     solver.config.load_solution = False
@@ -157,7 +162,8 @@ def scip(formulation: str) -> Callable[[Question, float], Answer]:
         for variable, centre, size in zip(inputs, question.near, away, strict=True):
             model.addCons(size >= variable - float(centre))
             model.addCons(size >= float(centre) - variable)
-        model.setObjective(quicksum(away))
+        costs = zip(1.0 / question.unit, away, strict=True)
+        model.setObjective(quicksum(float(cost) * size for cost, size in costs))
         model.setParam("limits/time", limit)
         model.setParam("limits/gap", GAP)
         begun = time.perf_counter()

@@ -194,19 +194,23 @@ def slsqp(
     y: Float64,
     within: Float64,
     near: Float64,
+    unit: Float64,
     start: Float64,
     limit: float,
 ) -> Float64:
-    """The x nearest to `near` with |f(x) - y| <= within, one row, |x_i| <= limit."""
+    """The x with the least ||(x - near) / unit||, |f(x) - y| <= within, |x_i| <= limit.
+
+    One row.
+    """
     inside = {
         "type": "ineq",
         "fun": lambda x: _room(net.forward(x) - y, within),
         "jac": lambda x: _room_slopes(net.jacobian(x)),
     }
     found = scipy.optimize.minimize(
-        lambda x: 0.5 * np.square(x - near).sum(),
+        lambda x: 0.5 * np.square((x - near) / unit).sum(),
         start,
-        jac=lambda x: x - near,
+        jac=lambda x: (x - near) / unit**2,
         bounds=[(-limit, limit)] * near.size,
         constraints=[inside],
         method="SLSQP",
@@ -220,6 +224,7 @@ def trust_constr(
     y: Float64,
     within: Float64,
     near: Float64,
+    unit: Float64,
     start: Float64,
     limit: float,
 ) -> Float64:
@@ -228,10 +233,10 @@ def trust_constr(
         net.forward, y - within, y + within, jac=net.jacobian, hess=scipy.optimize.BFGS()
     )
     found = scipy.optimize.minimize(
-        lambda x: 0.5 * np.square(x - near).sum(),
+        lambda x: 0.5 * np.square((x - near) / unit).sum(),
         start,
-        jac=lambda x: x - near,
-        hess=lambda x: np.eye(near.size),
+        jac=lambda x: (x - near) / unit**2,
+        hess=lambda x: np.diag(unit**-2.0),
         bounds=[(-limit, limit)] * near.size,
         constraints=[band],
         method="trust-constr",

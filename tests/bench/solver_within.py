@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -12,6 +13,8 @@ import numpy as np
 import plain_solvers
 from solver_scipy import plain_net
 from solver_settings import Settings, geometric_mean, reached
+
+from nninvert.analysis.starting_point import input_scale
 
 LIMIT = 4.0
 """Bounds of every input."""
@@ -31,7 +34,7 @@ MOST_INPUTS = 100
 
 @dataclass(frozen=True)
 class Found:
-    """What one of them found: which rows keep the tolerance, how far from `near`."""
+    """Which rows keep the tolerance, and how far from `near`, in the inputs' units."""
 
     kept: np.ndarray
     distance: np.ndarray
@@ -63,7 +66,8 @@ def within(settings: Settings) -> None:
             _tell(case.name, name, one, best)
             share = one.kept.mean()
             worse = _excess(one, best)
-            gathered.setdefault(name, []).append((share, one.seconds, worse.mean()))
+            mean = worse.mean() if worse.size else np.nan
+            gathered.setdefault(name, []).append((share, one.seconds, mean))
     for name, rows in gathered.items():
         kept, seconds, worse = np.transpose(rows)
         print(
@@ -106,14 +110,15 @@ def _theirs(
     spare: np.ndarray,
 ) -> Found:
     """Row by row, from `near`; if that does not keep the tolerance, from our x."""
-    net, rows = plain_net(case), []
+    net, rows, unit = plain_net(case), [], input_scale(case.network)
     allowed = tolerance * (1.0 + ROUNDING)
     started = time.perf_counter()
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         for k in range(y.shape[0]):
-            x = solver(net, y[k], tolerance, near[k], near[k], LIMIT)
+            x = solver(net, y[k], tolerance, near[k], unit, near[k], LIMIT)
             if not (np.abs(net.forward(x) - y[k]) <= allowed).all():
-                x = solver(net, y[k], tolerance, near[k], spare[k], LIMIT)
+                x = solver(net, y[k], tolerance, near[k], unit, spare[k], LIMIT)
             rows.append(x)
     seconds = time.perf_counter() - started
     return _judged(case, np.clip(rows, -LIMIT, LIMIT), y, near, allowed, seconds)
@@ -127,8 +132,9 @@ def _judged(
     tolerance: np.ndarray,
     seconds: float,
 ) -> Found:
+    unit = input_scale(case.network)
     kept = reached(case.network, x, y, np.broadcast_to(tolerance, y.shape))
-    return Found(kept, np.linalg.norm(x - near, axis=1), seconds)
+    return Found(kept, np.linalg.norm((x - near) / unit, axis=1), seconds)
 
 
 def _excess(one: Found, best: np.ndarray) -> np.ndarray:
