@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations, count, product
+from itertools import combinations, count
 from typing import Protocol
 
 import numpy as np
@@ -54,8 +54,8 @@ ON_A_KNOT = 1e-11
 largest of its layer."""
 
 MOST_KNOTS = 6
-"""Units on knots up to which all the cells that meet are told, 64; with more, those
-that differ in one unit or two."""
+"""Units on knots up to which all the cells that meet are told, 64 at most; with more,
+those that differ in one unit."""
 
 
 def obstacle(problem: Problem) -> str:
@@ -296,15 +296,8 @@ class _Cells:
         units = np.flatnonzero(left != right)
         other = np.where(first == left, right, left)
         complete = units.size <= MOST_KNOTS
-        if complete:
-            chosen = [
-                np.array(c, dtype=bool) for c in product((False, True), repeat=units.size)
-            ]
-            flips = [units[c] for c in sorted(chosen, key=np.count_nonzero)]
-        else:
-            flips = [
-                np.array(c, dtype=np.intp) for r in (0, 1) for c in combinations(units, r)
-            ]
+        most = units.size if complete else 1
+        flips = [list(c) for r in range(most + 1) for c in combinations(units, r)]
         patterns = []
         for flipped in flips:
             pattern = first.copy()

@@ -50,11 +50,6 @@ EXCELLENT = 0.95
 be longer, or much longer."""
 
 
-def never() -> bool:
-    """Never stop."""
-    return False
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A point, its values, what it lacks, and whether the search was cut short."""

@@ -15,11 +15,11 @@ from nninvert.rootfind._feasible_start import (
     candidate,
     least_violation,
     nearest_output,
-    never,
     project,
 )
 from nninvert.rootfind._inequalities import bordered
 from nninvert.rootfind._walk import ACROSS, walk_closer, walk_nearer
+from nninvert.rootfind.levenberg_marquardt import never
 
 SECOND_LOOKS = 4
 """Further descents for maps with kinks. On random relu nets the first one ends a fifth

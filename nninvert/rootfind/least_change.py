@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nninvert.rootfind._band import Around, Band, Float64, Region, SmoothMap, Walls
-from nninvert.rootfind._feasible_start import Candidate, ShouldStop, never
+from nninvert.rootfind._feasible_start import Candidate, ShouldStop
 from nninvert.rootfind._inequalities import Inequalities
 from nninvert.rootfind._search import Search
+from nninvert.rootfind.levenberg_marquardt import never
 
 __all__ = [
     "Around",
