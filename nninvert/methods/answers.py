@@ -17,6 +17,7 @@ from nninvert.context import Notice, Progress
 from nninvert.errors import UsageError
 from nninvert.methods import driver
 from nninvert.methods._base import Method
+from nninvert.methods.branches import branch_starts
 from nninvert.methods.lsq import LeastSquares
 from nninvert.methods.problem import Problem
 from nninvert.methods.restating import restated
@@ -39,6 +40,9 @@ MOST_ANSWERS = 1000
 STARTS_PER_ANSWER = 4
 LEAST_STARTS = 24
 
+BRANCHES = 8
+"""Most ways back on other branches of silu, gelu, mish, ... that are starts, too."""
+
 MOST_STEPS = 100
 LEAST_GAIN = 0.1
 """A start is given up after so many steps, or where ten gain less than this part of the
@@ -54,16 +58,16 @@ _ROUNDING = 1e-3 * tolerances.TARGET_FLOOR
 def follow(problem: Problem, starts: Float64) -> Float64:
     """Where searches from these starts end: a `Search`.
 
-    Inside bounds all starts are followed together. Every other one goes straight to the
-    outputs; the rest go through the views of `solutions`, which succeed where that does
+    Inside bounds all starts are followed together. The first half goes straight to the
+    outputs; the rest goes through the views of `solutions`, which succeed where that does
     not, but may lead all starts to the same branch of an activation. With inequalities
     or whole numbers the x nearest to each start is looked for, start by start.
     """
     ends = np.full_like(starts, np.nan)
     if problem.domain.is_box:
-        ends[::2] = _straight(problem, starts[::2])
-        if len(starts) > 1:
-            ends[1::2] = solutions(problem, starts[1::2]).x
+        half = (len(starts) + 1) // 2
+        ends[:half] = _straight(problem, starts[:half])
+        ends[half:] = solutions(problem, starts[half:]).x
         return ends
     method: Method = LeastSquares()
     if problem.domain.integer.any():
@@ -256,25 +260,31 @@ def _ends(part: Problem, known: NDArray[np.floating], most: int, search: Search)
     random = np.random.default_rng([part.context.seed, total])
     part.context.emit(Notice(f"answers: {total} starts for each row that may have more"))
     # What meets the tolerance only just is brought to the last digit, as the others are.
-    polished = _written(part, search(part, _filled(part, known)[None]), known.dtype)
-    parts, done = [known[None], polished], 0
+    first = np.concatenate([known[None], branch_starts(part, BRANCHES)])
+    first = _filled(part, first)
+    total += len(first) - 1
+    parts, done = [known[None]], 0
     while done < total and not part.context.should_stop():
-        count = min(batch, total - done)
-        drawn = random_starts(
-            part.domain, part.near, input_scale(part.network), count, random
-        )
-        flat = drawn.reshape(-1, part.network.n_in)
-        starts = part.domain.project(flat).reshape(drawn.shape)
+        starts = _drawn(part, max(min(batch, total - done), len(first)), random)
+        starts = np.concatenate([first, starts])
         parts.append(_written(part, search(part, starts), known.dtype))
-        done += count
-        part.context.emit(Progress("answers", done, total))
+        done += len(starts)
+        first = first[:0]
+        part.context.emit(Progress("answers", min(done, total), total))
     return _judged(part, np.concatenate(parts), done)
 
 
-def _filled(part: Problem, known: NDArray[np.floating]) -> Float64:
-    """The x that are known, `near` where there is none."""
-    finite = np.isfinite(known).all(axis=1, keepdims=True)
-    return np.where(finite, known, part.near).astype(np.float64)
+def _drawn(part: Problem, count: int, random: np.random.Generator) -> Float64:
+    """Random points of the domain, shape (count, rows, n_in)."""
+    unit = input_scale(part.network)
+    drawn = random_starts(part.domain, part.near, unit, count, random)
+    return part.domain.project(drawn.reshape(-1, part.network.n_in)).reshape(drawn.shape)
+
+
+def _filled(part: Problem, x: NDArray[np.floating]) -> Float64:
+    """These x, (s, rows, n_in), with `near` in place of those that are not finite."""
+    finite = np.isfinite(x).all(axis=-1, keepdims=True)
+    return np.where(finite, x, part.near).astype(np.float64)
 
 
 def _written(

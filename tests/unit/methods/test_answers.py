@@ -50,7 +50,8 @@ def wave():
 def test_both_branches_are_found(wave):
     _, result = answers(wave, [-0.2], 5)
     found = result.answers
-    assert (found.count[0], found.found[0], found.starts[0]) == (2, 2, 24)
+    assert (found.count[0], found.found[0]) == (2, 2)
+    assert found.starts[0] >= 24
     x = found.x[0, :2, 0]
     np.testing.assert_allclose(wave.forward(x[:, None]), -0.2, atol=1e-12)
     assert x[0] > -1.278 > x[1]
@@ -145,7 +146,7 @@ def test_a_row_without_an_answer_keeps_its_best_x(wave):
 
 def test_what_a_search_claims_is_judged(wave):
     def liar(problem, starts):
-        return starts
+        return starts + 1.0
 
     _, result = answers(wave, [-0.2], 3, liar)
     assert result.answers.count[0] == 1
@@ -198,15 +199,25 @@ def test_the_seed_decides(wave):
     for seed in (3, 3, 4):
         problem = ask(wave, np.array([[-0.2]]), context=Context(seed=seed))
         several(problem, driver.invert(problem), 2, recorded)
-    first, again, other = seen[1], seen[1 + len(seen) // 3], seen[1 + 2 * len(seen) // 3]
+    first, again, other = seen[:: len(seen) // 3]
     np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
+    assert (first[-1] != other[-1]).all()
 
 
 def test_the_real_search_finds_both_branches(wave):
     _, result = answers(wave, [[-0.2], [-0.1]], 3, follow)
     assert result.answers.count.tolist() == [2, 2]
     assert (result.answers.residual[:, :2] < 1e-15).all()
+
+
+def test_ways_back_on_other_branches_are_starts(wave):
+    """Without any random start that arrives, both branches are still found."""
+
+    def where_it_began(problem, starts):
+        return np.where(np.arange(len(starts))[:, None, None] < 3, starts, np.nan)
+
+    _, result = answers(wave, [-0.2], 2, where_it_began)
+    assert result.answers.count[0] == 2
 
 
 def test_inequalities_are_kept(rng):
