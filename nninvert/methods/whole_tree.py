@@ -25,6 +25,9 @@ Solve = Callable[[Problem, Float64 | None], Attempt]
 MOST_TRIES = 500
 """Searches for a row: some seconds for small networks."""
 
+FEW_TRIES = 50
+"""The same where even fractions do not meet the target: only the least misfit counts."""
+
 WHOLE = 1e-6
 """Numbers this close to whole ones are not branched on for being fractional."""
 
@@ -66,6 +69,7 @@ class Tree:
         self.moves = changes(self.whole.size)
         rows = self.problem.rows
         self.tries = np.zeros(rows, dtype=np.int64)
+        self.most = np.full(rows, FEW_TRIES)
         self.heaps: list[list[_Node]] = [[] for _ in range(rows)]
         self.seen: list[set[bytes]] = [set() for _ in range(rows)]
         self._number = count()
@@ -76,7 +80,7 @@ class Tree:
         Returns
         -------
         bool array, shape (rows,)
-            Rows whose search ended by itself, not by `MOST_TRIES` or by time.
+            Rows whose search ended by itself, not by the limit of tries or by time.
         """
         domain = self.problem.domain
         rows = np.arange(self.problem.rows)
@@ -84,6 +88,8 @@ class Tree:
         lower = np.broadcast_to(domain.lower[self.whole], shape)
         upper = np.broadcast_to(domain.upper[self.whole], shape)
         self._enter(rows, lower, upper, x)
+        hopeful = self.best.relaxed(rows, x).meets
+        self.most = np.where(hopeful, MOST_TRIES, FEW_TRIES)
         while (rows := self._open()).size:
             if self.problem.context.should_stop():
                 break
@@ -97,7 +103,7 @@ class Tree:
     def _open(self) -> Index:
         """Rows that are worth another node."""
         promising = [self._is_promising(row) for row in range(self.problem.rows)]
-        return np.flatnonzero(np.array(promising) & (self.tries < MOST_TRIES))
+        return np.flatnonzero(np.array(promising) & (self.tries < self.most))
 
     def _is_promising(self, row: int) -> bool:
         heap, best = self.heaps[row], self.best

@@ -257,7 +257,7 @@ class TestTree:
         assert problem.network.forward(found.x).max() == pytest.approx(
             problem.network.forward(points).max()
         )
-        monkeypatch.setattr("nninvert.methods.whole_tree.MOST_TRIES", 3)
+        monkeypatch.setattr("nninvert.methods.whole_tree.FEW_TRIES", 3)
         found = method.attempt(problem, None)
         assert found.stopped.all()
         assert found.reason[0].endswith("tries; no proof")
