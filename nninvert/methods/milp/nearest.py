@@ -162,7 +162,7 @@ class _Search:
         return self._solve()
 
     def _small(self) -> bool:
-        """The program as a whole where it is small, for a short time; did that decide?"""
+        """The program as a whole, for a short time, if it is small; did that decide."""
         program = self._program()[0]
         if program is None:
             self.known = self._excluded()

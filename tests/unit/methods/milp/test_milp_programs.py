@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ STRAIGHT = (
 
 def small_net(rng, activation, sizes=(3, 6, 5, 2)):
     layers = []
-    for n, m in zip(sizes, sizes[1:], strict=False):
+    for n, m in pairwise(sizes):
         layers += [dense(rng.normal(size=(m, n)), 0.5 * rng.normal(size=m)), activation]
     return network(*layers[:-1])
 
