@@ -29,6 +29,8 @@ class InnerEquations:
     ----------
     network : Network
     target : float64 array, shape (rows, m)
+    radius : float64 array, shape (rows, m)
+        How far each may be off by the precision of the targets.
     usable : bool array, shape (rows,)
         Rows whose targets lie in the activation's range and matter in all outputs.
     centred : bool
@@ -37,6 +39,7 @@ class InnerEquations:
 
     network: Network
     target: Float64
+    radius: Float64
     usable: Mask
     centred: bool
 
@@ -61,7 +64,8 @@ def inner_equations(problem: Problem) -> InnerEquations | None:
     centred = isinstance(last.layer, Softmax | LogSoftmax) and one_row
     if centred:
         z = z - z.mean(axis=1, keepdims=True)
-    return InnerEquations(inner, z, usable & np.isfinite(z).all(axis=1), centred)
+    usable = usable & np.isfinite(z).all(axis=1)
+    return InnerEquations(inner, z, wanted.radius.reshape(z.shape), usable, centred)
 
 
 class Centred:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +17,9 @@ Index = NDArray[np.int64]
 KEPT = 5
 """Points of each row that starts lie around. Around one alone, all might fail."""
 
-DISTINCT = 1e-6
-"""Points whose misfits differ by less, relatively, count as one."""
+DISTINCT = 1e-3
+"""Points whose misfits differ by less, relatively, count as one: searches end before they
+have come to rest."""
 
 DRAWN = 8
 """Random points of which the one with the least misfit becomes a start."""
@@ -31,37 +34,62 @@ class Pool:
     Local minima of deep networks lie in funnels: around a good one, better ones are more
     likely than elsewhere (D. J. Wales, J. P. K. Doye, J. Phys. Chem. A 101, 1997, "basin
     hopping").
+
+    Attributes
+    ----------
+    agreeing : int array, shape (rows,)
+        How many random starts of each row have ended at its best point.
     """
 
     def __init__(self, problem: Problem, views: Views, unit: Float64) -> None:
         self.problem, self.views, self.unit = problem, views, unit
+        self.agreeing = np.zeros(problem.rows, dtype=np.int64)
         self._points: dict[int, list[tuple[float, Float64]]] = {}
 
     def enter(self, rows: Index, x: Float64) -> None:
-        """Remember points x (k, n) of rows (k,) where they are among the best."""
-        if not rows.size:
+        """Remember where searches from random starts ended, points x (k, n) of rows (k,).
+
+        Those that are among the best of their row are kept; those that agree with the very
+        best are counted.
+        """
+        for row, point, misfit in self._finite(rows, x):
+            best = self._points.get(row, [(np.inf, point)])[0][0]
+            if misfit < (1.0 - DISTINCT) * best:
+                self.agreeing[row] = 1
+            elif misfit <= (1.0 + DISTINCT) * best:
+                self.agreeing[row] += 1
+            self._keep(row, point, misfit)
+
+    def enter_related(self, rows: Index, x: Float64) -> None:
+        """The same for starts around known points, whose agreement says nothing."""
+        for row, point, misfit in self._finite(rows, x):
+            best = self._points.get(row, [(np.inf, point)])[0][0]
+            if misfit < (1.0 - DISTINCT) * best:
+                self.agreeing[row] = 0
+            self._keep(row, point, misfit)
+
+    def _finite(self, rows: Index, x: Float64) -> Iterator[tuple[int, Float64, float]]:
+        misfits = self.views.misfit(rows, x) if rows.size else np.zeros(0)
+        for row, point, misfit in zip(rows, x, misfits, strict=True):
+            if np.isfinite(misfit):
+                yield int(row), point, float(misfit)
+
+    def _keep(self, row: int, point: Float64, misfit: float) -> None:
+        known = self._points.setdefault(row, [])
+        if len(known) == KEPT and misfit >= known[-1][0]:
             return
-        for row, point, misfit in zip(rows, x, self.views.misfit(rows, x), strict=True):
-            if not np.isfinite(misfit):
-                continue
-            known = self._points.setdefault(int(row), [])
-            if len(known) == KEPT and misfit >= known[-1][0]:
-                continue
-            if any(abs(misfit - other) <= DISTINCT * other for other, _ in known):
-                continue
-            known.append((float(misfit), point.copy()))
-            known.sort(key=lambda pair: pair[0])
-            del known[KEPT:]
+        if any(abs(misfit - other) <= DISTINCT * other for other, _ in known):
+            return
+        known.append((misfit, point.copy()))
+        known.sort(key=lambda pair: pair[0])
+        del known[KEPT:]
 
-    def starts(self, rows: Index, count: int, random: np.random.Generator) -> Float64:
-        """Make starts (count, rows, n): screened random ones and such around the best."""
-        around = count // 2
-        drawn = self._screened(rows, count - around, random)
-        hops = np.stack([self._around(int(row), around, random) for row in rows], axis=1)
-        return np.concatenate([drawn, hops])
+    def around(self, rows: Index, count: int, random: np.random.Generator) -> Float64:
+        """Starts (count, rows, n) around the best points of each row."""
+        return np.stack([self._around(int(row), count, random) for row in rows], axis=1)
 
-    def _screened(self, rows: Index, count: int, random: np.random.Generator) -> Float64:
-        """Of `DRAWN` random points each the one with the least misfit."""
+    def drawn(self, rows: Index, count: int, random: np.random.Generator) -> Float64:
+        """Starts (count, rows, n), each the best of `DRAWN` random points."""
         problem = self.problem
         best = random_starts(problem.domain, problem.near[rows], self.unit, count, random)
         which = np.tile(rows, count)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,17 +20,18 @@ from nninvert.methods.pool import Pool
 from nninvert.methods.problem import Problem
 from nninvert.methods.starts import random_starts
 from nninvert.methods.ways import Way, Ways
-from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
+from nninvert.rootfind.levenberg_marquardt import LeastSquaresRows, levenberg_marquardt
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
+Remember = Callable[[Index, Float64], None]
 
 STAGES = (4, 12, 32, 64, 128, 256, 512)
 """Starts in each stage, tried where the stages before did not succeed: together 1008. On
 nets that are hard one start in a thousand succeeds."""
 
-SECONDS_PER_ROW = 2.0
+SECONDS_PER_ROW = 4.0
 """No stage begins, and no batch in it, once the rows that were open after the first starts
 have taken this long on average."""
 
@@ -46,14 +47,13 @@ STARTS_BYTES = 2**27
 MOST_AT_ONCE = 4096
 """Starts of a batch: for small networks more are no faster."""
 
-FINISHES = 2
-"""Final searches of rows that are left: each weighs outputs by their tolerances at the
-point where the one before ended."""
+CLOSE = 1e-3
+"""Misfit up to which a row that has come to rest is searched for once more, outputs weighed
+by their tolerances there: small ones beside large ones are met to their own."""
 
 AGREEING = 8
-AGREEMENT = 1e-6
-"""A row is given up when so many starts have ended at its least squares, to this part of
-them: no other start will do better."""
+"""A row is given up when so many random starts have ended at its best point: others would,
+too."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Ends:
     ----------
     x : float64 array, shape (s, rows, n_in)
     misfit : float64 array, shape (s, rows)
-        ||(f(x) - y) / tol|| over the wanted outputs, infinite where it is not finite.
+        Norm of f(x) - y over the wanted outputs, each relative to its size (the larger of
+        |y| and of the terms that typically make it); infinite where it is not finite.
     solved : bool array, shape (s, rows)
         Whether every output lies within its tolerance.
     """
@@ -118,7 +119,7 @@ def search(problem: Problem, starts: Sequence[Float64]) -> Found:
     Rows that are proved to be out of reach get the first starts only. The others get up to
     ``sum(STAGES)`` random starts, as long as all rows together have not taken
     `SECONDS_PER_ROW` each. In the end the best point of each row that is not solved is
-    brought to rest: it is a local least-squares point, outputs weighed by tolerances.
+    brought to rest: it is a local least-squares point, each output relative to its size.
     """
     return _Search(problem).run(starts)
 
@@ -172,7 +173,6 @@ class _Search:
         self.error = np.full(rows, np.inf)
         self.solved = np.zeros(rows, dtype=np.bool_)
         self.tried = np.zeros(rows, dtype=np.int64)
-        self.agreeing = np.zeros(rows, dtype=np.int64)
 
     def run(self, starts: Sequence[Float64]) -> Found:
         """The stages, then the end."""
@@ -180,9 +180,9 @@ class _Search:
         first = np.stack([self._usable(start) for start in starts])
         with np.errstate(all="ignore"):
             # Known even if time is up at once.
-            self._enter(np.arange(rows), first[0])
+            self._enter(np.arange(rows), first[0], self.pool.enter_related)
             self.tried[:] = 0
-            self._try(np.arange(rows), first, self.ways.direct, np.inf)
+            self._try(np.arange(rows), first, self.ways.direct, self.pool.enter, np.inf)
             begun = time.monotonic()
             limit = begun + SECONDS_PER_ROW * self._open().size
             for count in STAGES:
@@ -201,7 +201,7 @@ class _Search:
 
     def _open(self) -> Index:
         """Rows for which more starts are worth while."""
-        open_rows = ~self.solved & (self.agreeing < AGREEING)
+        open_rows = ~self.solved & (self.pool.agreeing < AGREEING)
         if self.problem.unreachable is not None:
             open_rows &= ~self.problem.unreachable
         return np.flatnonzero(open_rows)
@@ -210,13 +210,24 @@ class _Search:
         """So many starts for some rows, by all ways in turn."""
         each = 8 * count * self.x.shape[1]
         for group in np.array_split(rows, math.ceil(rows.size * each / STARTS_BYTES)):
-            starts = self.pool.starts(group, count, self.random)
-            ways = self.ways.every
-            for place, way in enumerate(ways):
-                rest = ~self.solved[group]
-                self._try(group[rest], starts[place :: len(ways), rest], way, limit)
+            hops = count // 2
+            drawn = self.pool.drawn(group, count - hops, self.random)
+            self._by_all_ways(group, drawn, self.pool.enter, limit)
+            near = self.pool.around(group, hops, self.random)
+            self._by_all_ways(group, near, self.pool.enter_related, limit)
 
-    def _try(self, rows: Index, starts: Float64, way: Way, limit: float) -> None:
+    def _by_all_ways(
+        self, rows: Index, starts: Float64, remember: Remember, limit: float
+    ) -> None:
+        ways = self.ways.every
+        for place, way in enumerate(ways):
+            rest = ~self.solved[rows]
+            part = starts[place :: len(ways), rest]
+            self._try(rows[rest], part, way, remember, limit)
+
+    def _try(
+        self, rows: Index, starts: Float64, way: Way, remember: Remember, limit: float
+    ) -> None:
         """Follow starts (s, rows, n) of some rows and keep what is better."""
         many = starts.shape[0]
         which = np.tile(rows, many)
@@ -227,7 +238,7 @@ class _Search:
             here = np.arange(which.size)[part]
             here = here[~self.solved[which[here]]]
             if here.size:
-                self._enter(which[here], way(which[here], flat[here]))
+                self._enter(which[here], way(which[here], flat[here]), remember)
             done = int(np.count_nonzero(self.solved))
             self.context.emit(Progress("least squares", done, self.problem.rows))
 
@@ -240,22 +251,24 @@ class _Search:
         """What the plain forward pass says of points x (k, n) of rows (k,)."""
         part = self.problem.take(rows)
         value, terms = part.evaluated(x)
+        weights = self.ways.views.outer.weights[rows]
         with np.errstate(all="ignore"):
             tol = part.tolerance(terms)
             off = np.abs(value - part.targets.values)
             off = np.where(part.targets.wanted, off, 0.0)
-            misfit = row_norms(off / np.maximum(tol, np.finfo(np.float64).tiny))
+            misfit = row_norms(off * weights)
+            met = (off <= tol) & np.isfinite(off)
         return _Judged(
             misfit=np.where(np.isfinite(misfit), misfit, np.inf),
-            solved=np.asarray((off <= tol).all(axis=1)),
+            solved=np.asarray(met.all(axis=1)),
             error=off.max(axis=1),
             tolerance=tol,
         )
 
-    def _enter(self, rows: Index, x: Float64) -> None:
+    def _enter(self, rows: Index, x: Float64, remember: Remember) -> None:
         """Keep of each row the best: solved and near, else lowest; rows may occur often."""
         judged = self.judge(rows, x)
-        self.pool.enter(rows[~judged.solved], x[~judged.solved])
+        remember(rows[~judged.solved], x[~judged.solved])
         np.add.at(self.tried, rows, 1)
         away = row_norms((x - self.problem.near[rows]) / self.unit)
         rank = np.where(judged.solved, away, judged.misfit)
@@ -264,41 +277,42 @@ class _Search:
         lower = judged.misfit[first] < self.misfit[rows[first]]
         better = first[judged.solved[first] | lower]
         self._take(rows[better], x[better], judged, better)
-        near_best = judged.misfit <= (1.0 + AGREEMENT) * self.misfit[rows]
-        np.add.at(self.agreeing, rows[near_best & np.isfinite(judged.misfit)], 1)
 
     def _take(self, rows: Index, x: Float64, judged: _Judged, chosen: Index) -> None:
-        lower = judged.misfit[chosen] < (1.0 - AGREEMENT) * self.misfit[rows]
-        self.agreeing[rows[lower]] = 0
         self.x[rows], self.misfit[rows] = x, judged.misfit[chosen]
         self.solved[rows], self.error[rows] = judged.solved[chosen], judged.error[chosen]
 
     def _finish(self) -> Mask:
         """Bring the best points of rows that are left to rest; which did not get there."""
-        problem, domain = self.problem, self.problem.domain
-        stopped = np.zeros(problem.rows, dtype=np.bool_)
-        for _ in range(FINISHES):
-            rows = np.flatnonzero(~self.solved & np.isfinite(self.misfit))
-            if not rows.size:
-                break
-            if self.context.should_stop():
-                stopped[rows] = True
-                break
-            part = problem.take(rows)
+        outer = self.ways.views.outer
+        stopped = ~self.solved & np.isfinite(self.misfit)
+        rows = np.flatnonzero(stopped)
+        if not rows.size or self.context.should_stop():
+            return np.asarray(stopped)
+        found = self._to_rest(rows, outer.weights[rows])
+        stopped[rows] = found.stopped
+        judged = self.judge(rows, found.x)
+        better = np.flatnonzero(judged.solved | (judged.misfit < self.misfit[rows]))
+        self._take(rows[better], found.x[better], judged, better)
+        rows = np.flatnonzero(~self.solved & (self.misfit <= CLOSE))
+        if rows.size and not self.context.should_stop():
             tol = self.judge(rows, self.x[rows]).tolerance
             weights = 1.0 / np.maximum(tol, np.finfo(np.float64).tiny)
-            found = levenberg_marquardt(
-                problem.network,
-                part.targets.values,
-                np.where(part.targets.wanted, weights, 0.0),
-                self.x[rows],
-                domain.lower,
-                domain.upper,
-                scale=self.unit,
-                should_stop=self.context.should_stop,
-            )
-            stopped[rows] = found.stopped
+            found = self._to_rest(rows, np.where(outer.weights[rows] > 0.0, weights, 0.0))
             judged = self.judge(rows, found.x)
-            better = np.flatnonzero(judged.solved | (judged.misfit < self.misfit[rows]))
+            better = np.flatnonzero(judged.solved)
             self._take(rows[better], found.x[better], judged, better)
-        return stopped & ~self.solved
+        return np.asarray(stopped & ~self.solved)
+
+    def _to_rest(self, rows: Index, weights: Float64) -> LeastSquaresRows:
+        problem, domain = self.problem, self.problem.domain
+        return levenberg_marquardt(
+            problem.network,
+            problem.targets.values[rows],
+            weights,
+            self.x[rows],
+            domain.lower,
+            domain.upper,
+            scale=self.unit,
+            should_stop=self.context.should_stop,
+        )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.linalg.norms import row_norms
+from nninvert.methods.deep_equations import deep_equations
 from nninvert.methods.inner_search import Centred, InnerEquations, inner_equations
 from nninvert.methods.problem import Problem
 from nninvert.methods.smoothing import RoundedNetwork, entering_sizes, has_kinks
@@ -55,6 +56,8 @@ class Views:
         The outputs themselves.
     inner : tuple of View
         Before the last activation; none where there is none.
+    deep : tuple of View
+        Before the last hidden activation; none where the last layer is not one-to-one.
     rounded : tuple of View
         With kinks rounded, less and less; none where nothing has kinks.
     bytes_each : int
@@ -71,6 +74,7 @@ class Views:
         inner = inner_equations(problem)
         if inner is not None:
             self.inner = (_inner_view(inner, sample),)
+        self.deep = _deep_views(problem, sample)
         self.rounded = _rounded_views(problem, self.outer, inner, self.inner, sample)
         self.bytes_each = _bytes_each(network)
 
@@ -99,6 +103,17 @@ def _inner_view(inner: InnerEquations, sample: Float64) -> View:
     function = Centred(inner.network) if inner.centred else inner.network
     weights = _relative(inner.target, _sizes(inner.network, sample))
     return View(function, inner.target, weights, inner.usable)
+
+
+def _deep_views(problem: Problem, sample: Float64) -> tuple[View, ...]:
+    deep = deep_equations(problem)
+    if deep is None:
+        return ()
+    with np.errstate(all="ignore"):
+        value = np.abs(deep.function.forward(sample))
+    size = np.median(np.where(np.isfinite(value), value, 0.0), axis=0)
+    weights = np.where(deep.counts, _relative(deep.target, size), 0.0)
+    return (View(deep.function, deep.target, weights, deep.usable),)
 
 
 def _rounded_views(

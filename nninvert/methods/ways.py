@@ -50,6 +50,8 @@ class Ways:
         ways: list[Way] = [self.direct]
         if self.views.rounded:
             ways.append(self._rounded)
+        if self.views.deep:
+            ways.append(self._deep)
         tail = Tail.of(problem)
         if tail is not None:
             behind = Ways(tail.problem, tail.values(sample))
@@ -62,6 +64,9 @@ class Ways:
 
     def _rounded(self, rows: Index, x: Float64) -> Float64:
         return self.direct(rows, self._through(self.views.rounded, rows, x))
+
+    def _deep(self, rows: Index, x: Float64) -> Float64:
+        return self.direct(rows, self._through(self.views.deep, rows, x))
 
     def _behind(self, tail: Tail, way: Way, rows: Index, x: Float64) -> Float64:
         inputs = tail.inputs(way(rows, tail.values(x)))
