@@ -19,7 +19,7 @@ PACKAGE = Path(nninvert.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 GROUND = {"context", "errors", "forecast", "outcome", "result", "tolerances"}
-STORAGE = {"files", "hdf5", "npy", "npz"}
+STORAGE = {"archive", "files", "hdf5", "npy", "npz"}
 SPINE = ("linalg", "rootfind", "layers", "network", "priors", "analysis", "methods")
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "forecast": {"result"},
     "files": {"errors"},
     "npy": {"errors", "files"},
-    "npz": {"errors", "files", "npy"},
+    "archive": {"errors", "files"},
+    "npz": {"archive", "errors", "files", "npy"},
     "hdf5": {"errors", "files"},
     "layout": {"errors"},
     **{
