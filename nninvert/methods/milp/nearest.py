@@ -29,7 +29,7 @@ FEW_UNDECIDED = 40
 FIRST_SECONDS = 10.0
 """For that: most such programs are solved by then, and the others may never be."""
 
-VERY_FEW_INPUTS = 3
+VERY_FEW_INPUTS = 2
 """Splitting comes before anything else up to here."""
 
 MOST_UNDECIDED = 600

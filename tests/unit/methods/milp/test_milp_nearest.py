@@ -119,7 +119,7 @@ def way(request, monkeypatch):
     ("activation", "sizes"),
     [
         ("relu", (2, 4, 3, 2)),
-        ("relu", (3, 5, 1)),
+        ("relu", (3, 4, 1)),
         ("leaky_relu:0.3", (2, 3, 2, 1)),
         ("leaky_relu:-0.5", (2, 4, 2)),
         ("hard_tanh", (2, 2, 2, 1)),
