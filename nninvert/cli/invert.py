@@ -56,7 +56,7 @@ gets a small table of x, a pipe all of it as CSV. Exits with 5 if some row is
 not solved.
 """
 
-_METHODS = "auto, exact, pinv or lsq"
+_METHODS = "auto, exact, pinv, lsq or milp"
 """For the help, which must not load the methods; a test compares the two."""
 
 

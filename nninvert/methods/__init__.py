@@ -4,10 +4,11 @@ from nninvert.methods._base import Attempt, Method
 from nninvert.methods.domain import Domain
 from nninvert.methods.layerwise import Exact, PseudoInverse
 from nninvert.methods.lsq import LeastSquares
+from nninvert.methods.milp import MixedInteger
 from nninvert.methods.problem import Problem, Targets
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Exact, PseudoInverse, LeastSquares)
+    method.name: method for method in (Exact, PseudoInverse, LeastSquares, MixedInteger)
 }
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Exact",
     "LeastSquares",
     "Method",
+    "MixedInteger",
     "Problem",
     "PseudoInverse",
     "Targets",

@@ -15,9 +15,9 @@ from nninvert.analysis.sensitivity import dense_is_cheap, is_layerwise_invertibl
 from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Notice, Progress
 from nninvert.errors import UsageError
-from nninvert.methods import driver
 from nninvert.methods._base import Method
 from nninvert.methods.branches import branch_starts
+from nninvert.methods.ledger import cast_within, judge
 from nninvert.methods.lsq import LeastSquares
 from nninvert.methods.problem import Problem
 from nninvert.methods.restating import restated
@@ -290,11 +290,11 @@ def _filled(part: Problem, x: NDArray[np.floating]) -> Float64:
 def _written(
     part: Problem, ends: Float64, dtype: np.dtype[np.floating]
 ) -> NDArray[np.floating]:
-    return np.stack([driver._cast(part, x, dtype) for x in ends])
+    return np.stack([cast_within(part, x, dtype) for x in ends])
 
 
 def _judged(part: Problem, x: NDArray[np.floating], starts: int) -> _Ends:
-    judged = [driver._judge(part, points) for points in x]
+    judged = [judge(part, points) for points in x]
     tolerance = np.stack([one.tolerance for one in judged])
     fitted = np.stack([one.fitted for one in judged])
     terms = np.stack([one.terms for one in judged])

@@ -257,7 +257,7 @@ def nearness(problem: Problem, fitted: Float64, tolerance: Float64) -> Float64:
         # Unit directions, so that their squares do not overflow.
         unit = np.where(usable[:, None], error / norm[:, None], 0.0)
         least = bounds.distance(np.where(wanted, unit / scale, 0.0), values)
-        share = np.where(usable, least / norm, 0.0)
+        share = np.divide(least, norm, out=np.zeros_like(norm), where=usable)
     return np.asarray(np.clip(np.nan_to_num(share), 0.0, 1.0))
 
 

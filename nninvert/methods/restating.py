@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.methods import driver
 from nninvert.methods._base import Attempt
+from nninvert.methods.conclusion import conclude
+from nninvert.methods.ledger import Ledger
 from nninvert.methods.lsq import LeastSquares
 from nninvert.methods.problem import Problem
 from nninvert.result import InversionResult
@@ -41,12 +42,12 @@ def restated(
         Of the type of ``result.x``.
     """
     part = problem.take(rows)
-    ledger = driver._Ledger.empty(part, result.x.dtype)
+    ledger = Ledger.empty(part, result.x.dtype)
     attempt = Attempt(
         x.astype(np.float64), np.zeros(rows.size, dtype=np.bool_), ("",) * rows.size
     )
-    driver._enter(ledger, part, np.arange(rows.size), attempt, LeastSquares())
-    made = driver._conclude(part, ledger, result.plan, time.monotonic())
+    ledger.enter(part, np.arange(rows.size), attempt, LeastSquares())
+    made = conclude(part, ledger, result.plan, time.monotonic())
     changes: dict[str, object] = {}
     for name in _ARRAYS:
         whole = getattr(result, name).copy()

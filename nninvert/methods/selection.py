@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.errors import UsageError
-from nninvert.methods import METHODS, LeastSquares, Method
+from nninvert.methods import METHODS, LeastSquares, Method, MixedInteger
 from nninvert.methods.fixed_inputs import FixedInputs
+from nninvert.methods.milp.chain import bends
 from nninvert.methods.problem import Problem
 from nninvert.methods.whole_numbers import WholeNumbers
+
+MILP_UNITS = 200
+"""Units that bend beyond which a mixed-integer program hardly ever ends in time."""
+
+MILP_SECONDS = 60.0
+"""That milp may take where it was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,16 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
     ==========================================  =======================================
     ``--method NAME``                           that one alone
     all inputs are fixed                        fixed: there is one x
-    some inputs are whole numbers               whole, around lsq
-    a tolerance is asked for (``--within``)     lsq: the x nearest to ``--near``
-    several x may do and ``--near`` is given    lsq
-    some outputs do not matter                  lsq
+    some inputs are whole numbers               whole, around lsq, then milp
+    a tolerance is asked for (``--within``)     lsq: the x nearest to ``--near``, then milp
+    several x may do and ``--near`` is given    lsq, then milp
+    some outputs do not matter                  lsq, then milp
     one-to-one layer by layer                   exact, then lsq for what it left
-    all others                                  pinv, then lsq for what it left
+    all others                                  pinv, then lsq, then milp for what is left
     ==========================================  =======================================
+
+    milp, for networks of straight pieces with no more than `MILP_UNITS` units that bend,
+    gets `MILP_SECONDS` for all rows together: it looks whether there is an x at all.
 
     Raises
     ------
@@ -54,6 +64,11 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
     """
     if requested != "auto":
         return (_requested(problem, requested),)
+    return (*_local(problem), *_global(problem))
+
+
+def _local(problem: Problem) -> tuple[Choice, ...]:
+    """Formulas and searches."""
     exact, pinv, lsq = (METHODS[name]() for name in ("exact", "pinv", "lsq"))
     every = np.ones(problem.rows, dtype=np.bool_)
     if problem.domain.is_point:
@@ -85,6 +100,18 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
     if not lsq_obstacle:
         choices.append(Choice(lsq, ~partial, then))
     return tuple(choices)
+
+
+def _global(problem: Problem) -> tuple[Choice, ...]:
+    """A mixed-integer program for the rows that are left, if it is small enough."""
+    milp = MixedInteger(seconds=MILP_SECONDS)
+    if problem.domain.is_point or milp.obstacle(problem):
+        return ()
+    bent = bends(problem.network)
+    if not 0 < bent <= MILP_UNITS:
+        return ()
+    why = f"rows that are left: is there an x at all? ({MILP_SECONDS:.0f} s at most)"
+    return (Choice(milp, np.ones(problem.rows, dtype=np.bool_), why),)
 
 
 def _requested(problem: Problem, name: str) -> Choice:

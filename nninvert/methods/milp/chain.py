@@ -101,6 +101,18 @@ def obstacle(network: Network) -> str:
     return ""
 
 
+def bends(network: Network) -> int:
+    """How many units of the hidden layers have several pieces, at most."""
+    segments = network.segments
+    if _rises(segments[-1].layer):
+        segments = segments[:-1]
+    return sum(
+        int(np.prod(segment.layer.output_shape))
+        for segment in segments
+        if not isinstance(segment.layer, LinearLayer)
+    )
+
+
 def chain_of(network: Network) -> Chain:
     """Take a network apart; `obstacle` has said that it can be."""
     segments = list(network.segments)

@@ -28,6 +28,8 @@ class MixedInteger(Method):
     ----------
     norm : "1" or "max", default "1"
         In which "nearest" is measured, in units of the inputs (`input_scale`).
+    seconds : float, default inf
+        For all rows together, whatever the time limit is.
     """
 
     name = "milp"
@@ -38,27 +40,32 @@ class MixedInteger(Method):
     searches = True
 
     norm: Norm = "1"
+    seconds: float = np.inf
 
     def obstacle(self, problem: Problem) -> str:
         """Name the layer that is not made of straight pieces, or is too wide."""
         return obstacle(problem.network)
 
     def attempt(self, problem: Problem, start: Float64 | None) -> Attempt:
-        """Row by row, from `start` and what least squares finds.
+        """Row by row, from `start`, or without one from what least squares finds.
 
-        Where no answer is found, x is that of least squares, or of `start`.
+        Where no answer is found, x is where it began. Rows that are proved to be out of
+        reach are left as they are.
         """
         context, rows = problem.context, problem.rows
         chain = chain_of(problem.network)
         scale = input_scale(problem.network)
-        first = LeastSquares().attempt(problem, start) if _fits(problem) else None
-        x = problem.domain.clip(problem.near) if first is None else first.x.copy()
+        x = _first(problem, start)
+        known = problem.unreachable
+        end = context.elapsed + self.seconds
         stopped = np.zeros(rows, dtype=np.bool_)
         told = [""] * rows
         for k in range(rows):
+            if known is not None and known[k]:
+                continue
             row = Row.of_problem(problem, k, chain, scale, self.norm)
             given = [] if start is None else [start[k]]
-            found = nearest(row, [*given, x[k]], _clock(context, rows - k))
+            found = nearest(row, [*given, x[k]], _clock(context, end, rows - k))
             if found.x is not None:
                 x[k] = found.x
             stopped[k] = bool(found.cut_short)
@@ -67,17 +74,22 @@ class MixedInteger(Method):
         return Attempt(x, stopped, tuple(told))
 
 
-def _fits(problem: Problem) -> bool:
-    """Whether least squares can be asked for a first answer."""
-    return not LeastSquares().obstacle(problem)
+def _first(problem: Problem, start: Float64 | None) -> Float64:
+    """Where each row begins: what was found before, or what least squares finds."""
+    if start is None and not LeastSquares().obstacle(problem):
+        return LeastSquares().attempt(problem, None).x
+    near = problem.domain.clip(problem.near)
+    if start is None:
+        return near
+    return np.where(np.isfinite(start).all(axis=1, keepdims=True), start, near)
 
 
-def _clock(context: Context, rows_left: int) -> Clock:
+def _clock(context: Context, end: float, rows_left: int) -> Clock:
     """An equal share of the time that is left."""
-    limit = context.time_limit
-    if limit is None:
+    last = end if context.time_limit is None else min(end, context.time_limit)
+    if not np.isfinite(last):
         return Clock(lambda: np.inf, context.should_stop)
-    end = context.elapsed + (limit - context.elapsed) / rows_left
+    end = context.elapsed + (last - context.elapsed) / rows_left
 
     def left() -> float:
         return end - context.elapsed

@@ -7,7 +7,7 @@ from problems import bottleneck, dense, hidden_gelu, network, random_net
 from nninvert.context import Context
 from nninvert.errors import DataError, OutOfTime, UsageError
 from nninvert.layers import Preimage
-from nninvert.methods import METHODS, driver
+from nninvert.methods import METHODS, conclusion
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.driver import invert
 from nninvert.methods.question import ask
@@ -51,12 +51,12 @@ def double():
     return network(2.0 * np.eye(2))
 
 
-@pytest.mark.parametrize("describing", ["_movement", "_uniqueness", "proofs"])
+@pytest.mark.parametrize("describing", ["_movement", "_uniqueness", "findings"])
 def test_x_is_kept_where_time_is_up_while_it_is_described(double, monkeypatch, describing):
     def late(*arguments):
         raise OutOfTime("--time-limit", got="1 second")
 
-    monkeypatch.setattr(driver, describing, late)
+    monkeypatch.setattr(conclusion, describing, late)
     result = invert(ask(double, np.array([[2.0, 4.0], [np.e, 4.0]])), method="exact")
     assert result.status == (SOLVED, SOLVED)
     if describing == "_movement":

@@ -1,0 +1,157 @@
+"""The best x of each row so far, judged by the plain forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nninvert import tolerances
+from nninvert.linalg.norms import row_norms
+from nninvert.methods._base import Attempt, Method
+from nninvert.methods.problem import Problem
+
+Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the plain forward pass says of each row.
+
+    `misfit` is the norm of (f(x)_i - y_i) / tol_i over the wanted outputs; inf where it is
+    not finite or x lies outside the bounds.
+    """
+
+    solved: Mask
+    misfit: Float64
+    fitted: Float64
+    terms: Float64
+    tolerance: Float64
+
+
+def judge(problem: Problem, x: NDArray[np.floating]) -> Judgement:
+    """Recompute f in float64 at x, as it is written, and compare."""
+    exact = x.astype(np.float64)
+    allowed = problem.domain.in_type(x.dtype).contain(exact)
+    fitted, terms = problem.evaluated(exact)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tol = problem.tolerance(terms)
+        error = np.abs(fitted - problem.targets.values)
+        error = np.where(problem.targets.wanted, error, 0.0)
+        # A tolerance of zero is met by zero.
+        ratio = error / np.maximum(tol, np.finfo(np.float64).tiny)
+        misfit = row_norms(ratio)
+    return Judgement(
+        solved=(error <= tol).all(axis=1) & allowed,
+        misfit=np.where(np.isfinite(misfit) & allowed, misfit, np.inf),
+        fitted=fitted,
+        terms=terms,
+        tolerance=tol,
+    )
+
+
+def cast_within(
+    problem: Problem, x: Float64, dtype: np.dtype[np.floating]
+) -> NDArray[np.floating]:
+    """Round x to the type that is written without leaving the bounds by that."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        written = x.astype(dtype)
+    inside = problem.domain.contain(x)[:, None]
+    clipped = problem.domain.in_type(dtype).clip(written).astype(dtype)
+    return np.where(inside, clipped, written)
+
+
+@dataclass
+class Ledger:
+    """The best x of each row so far and what is known about it.
+
+    `fitted`, `terms` and `tolerance` are those of the judgement of that very x.
+    """
+
+    x: NDArray[np.floating]
+    misfit: Float64
+    solved: Mask
+    fitted: Float64
+    terms: Float64
+    tolerance: Float64
+    stopped: Mask
+    searched: Mask
+    method: NDArray[np.object_]
+    reason: NDArray[np.object_]
+    departure: NDArray[np.object_]
+    unique: Mask
+    free_dimensions: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, problem: Problem, dtype: DTypeLike) -> Ledger:
+        """Nothing found yet for any row."""
+        rows, n_in, n_out = problem.rows, problem.network.n_in, problem.network.n_out
+        unknown = np.full((rows, n_out), np.nan)
+        return cls(
+            x=np.full((rows, n_in), np.nan, dtype=dtype),
+            misfit=np.full(rows, np.inf),
+            solved=np.zeros(rows, dtype=np.bool_),
+            fitted=unknown,
+            terms=unknown.copy(),
+            tolerance=problem.tolerance(unknown).copy(),
+            stopped=np.zeros(rows, dtype=np.bool_),
+            searched=np.zeros(rows, dtype=np.bool_),
+            method=np.full(rows, "", dtype=object),
+            reason=np.full(rows, "", dtype=object),
+            departure=np.full(rows, "", dtype=object),
+            unique=np.zeros(rows, dtype=np.bool_),
+            free_dimensions=np.zeros(rows, dtype=np.int64),
+        )
+
+    def enter(
+        self,
+        part: Problem,
+        rows: NDArray[np.int64],
+        attempt: Attempt,
+        method: Method,
+    ) -> None:
+        """Judge an attempt at some rows and keep, row by row, what is better than before.
+
+        Parameters
+        ----------
+        part : Problem
+            Of these rows alone.
+        rows : int array
+        attempt : Attempt
+        method : Method
+        """
+        written = cast_within(part, attempt.x, self.x.dtype)
+        judged = judge(part, written)
+        first = self.method[rows] == ""
+        better = judged.solved | (judged.misfit < self.misfit[rows]) | first
+        chosen = rows[better]
+        self.x[chosen] = written[better]
+        self.misfit[chosen] = judged.misfit[better]
+        self.solved[chosen] = judged.solved[better]
+        self.fitted[chosen] = judged.fitted[better]
+        self.terms[chosen] = judged.terms[better]
+        self.tolerance[chosen] = judged.tolerance[better]
+        self.method[chosen] = method.name
+        self.stopped[rows] = attempt.stopped
+        # A search that ended by itself and found nothing better confirms what was there.
+        self.searched[rows] |= method.searches & ~attempt.stopped
+        texts = np.array(attempt.reason, dtype=object)
+        self.reason[rows] = np.where(texts == "", self.reason[rows], texts)
+        # What is left to say of a row that is solved is what the solving method says.
+        self.reason[chosen] = np.where(
+            judged.solved[better],
+            "" if attempt.preimage else texts[better],
+            self.reason[chosen],
+        )
+        if attempt.preimage is not None:
+            self.departure[rows] = texts
+            # Values within the precision of y may have far origins: then it is not known.
+            radius = attempt.preimage.radius.reshape(rows.size, -1)
+            known = (radius < tolerances.UNBOUNDED_RADIUS).all(axis=1)
+            self.unique[chosen] = (attempt.preimage.unique & known)[better]
+            self.free_dimensions[chosen] = attempt.preimage.free_dimensions[better]
+        else:
+            self.unique[chosen] = False
+            self.free_dimensions[chosen] = 0
