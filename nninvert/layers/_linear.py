@@ -106,9 +106,13 @@ class LinearLayer(Layer):
             linear_map, factor, target, inside, capped(slack), context.should_stop
         )
         x, missed = solution.x, np.flatnonzero(~solution.met)
-        product, rounding = self.product_and_rounding(x)
-        found = _linear_preimage(factor, target, product, x, radius + rounding)
-        # Where A x = y has no solution at all, that is said already.
+        # Whether A x = y has a solution at all is judged by the least-squares one: the
+        # nearest x of the box is none.
+        judged = x.copy()
+        judged[missed] = factor.solve(target[missed])
+        product, rounding = self.product_and_rounding(judged)
+        found = _linear_preimage(factor, target, product, judged, radius + rounding)
+        found = replace(found, x=x)
         missed = missed[found.outside[missed] == 0]
         if not missed.size:
             return found
@@ -120,6 +124,7 @@ class LinearLayer(Layer):
             radius[missed] + most,
             inside,
         )
+        product, _ = self.product_and_rounding(x)
         return _beyond(found, missed, proved, target, np.abs(target - product), radius)
 
 
