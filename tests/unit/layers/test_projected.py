@@ -93,6 +93,20 @@ def test_classes_that_do_not_fit_together_are_proved_unreachable(kind, rng):
     assert pull_back_boxes(net, other, radius, Context()).proof == (Proof.PULL_BACK,)
 
 
+@kinds
+def test_saturated_values_before_are_no_proof(kind):
+    """In a corner of (-1, 1)^3 the search finds no point inside, but there is one."""
+    net = network("tanh", np.eye(3), kind((3,), 0), shape=(3,))
+    y = net.forward(np.array([[40.0, 40.0, -40.0], [20.0, 20.0, -4.0]]))
+    found = net.graph.preimage(y, np.full(y.shape, 1e-12), Context())
+    assert (found.outside > 0).any()
+    assert not found.proved.any()
+    assert pull_back_boxes(net, y, np.full(y.shape, 1e-9), Context()).proof == (
+        Proof.NONE,
+        Proof.NONE,
+    )
+
+
 def test_it_is_the_layer_but_for_its_solves(rng):
     layer = dense(rng.standard_normal((6, 4)), rng.standard_normal(6))
     seen = Projected(layer, CentringMap((6,), 0))
