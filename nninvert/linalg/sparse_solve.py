@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.context import Context, Notice
-from nninvert.errors import NninvertError
 from nninvert.linalg.dominance import DominantFactor
 from nninvert.linalg.equilibration import MatrixSizes
 from nninvert.linalg.factorisation import Factorisation
@@ -25,15 +20,12 @@ from nninvert.linalg.sparse_order import Band
 from nninvert.linalg.sparse_plan import SparseWay, sparse_plan
 from nninvert.linalg.svd import SvdFactor
 from nninvert.linalg.triangular import RoughSolver, TriangularFactors
+from nninvert.patience import patiently
 
 Float64 = NDArray[np.float64]
-T = TypeVar("T")
 
 _LONG = 60.0
 """Seconds of LU after which a look is worth while whether iteration is faster."""
-
-_LOOK = 0.05
-"""Seconds between looks at the clock and at Ctrl-C while SuperLU works."""
 
 
 def factor_sparse(sparse_map: SparseMap, context: Context) -> Factorisation:
@@ -77,11 +69,15 @@ def _of_band(sparse_map: SparseMap, band: Band, context: Context) -> Factorisati
 
 def _of_superlu(sparse_map: SparseMap, symmetric: bool, context: Context) -> Factorisation:
     matrix = sparse_map.matrix
-    factors = _patiently(lambda: SuperLuFactors(matrix, symmetric), context)
+
+    def look() -> None:
+        context.require_time("sparse LU")
+
+    factors = patiently(lambda: SuperLuFactors(matrix, symmetric), look)
     made = _refined(sparse_map, factors, context)
     if made is None and symmetric and not factors.zero_pivots:
         # Pivots on the diagonal were too small: choose them freely.
-        factors = _patiently(lambda: SuperLuFactors(matrix, symmetric=False), context)
+        factors = patiently(lambda: SuperLuFactors(matrix, symmetric=False), look)
         made = _refined(sparse_map, factors, context)
     if made is None:
         return _singular(sparse_map, context)
@@ -112,32 +108,6 @@ def sparse_sizes(matrix: SparseMatrix) -> MatrixSizes:
         sums = np.bincount(lines, weights=size, minlength=count).astype(np.float64)
         found += [sums, largest]
     return MatrixSizes(*found)
-
-
-def _patiently(work: Callable[[], T], context: Context) -> T:
-    """Run work that cannot be interrupted, and leave it behind when asked to stop.
-
-    SuperLU is one call that may take long, and lets other threads run meanwhile.
-    """
-    made: list[T] = []
-    failed: list[NninvertError | RuntimeError | ValueError] = []
-
-    def run() -> None:
-        try:
-            made.append(work())
-        except (NninvertError, RuntimeError, ValueError) as error:
-            # What SuperLU raises is handed over to the thread that waits.
-            failed.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(_LOOK)
-        if thread.is_alive():
-            context.require_time("sparse LU")
-    if failed:
-        raise failed[0]
-    return made[0]
 
 
 def _singular(sparse_map: SparseMap, context: Context) -> Factorisation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.errors import Stopped
 from nninvert.methods.milp.encoding import Program
+from nninvert.patience import patiently
 
 Float64 = NDArray[np.float64]
 
@@ -24,9 +25,6 @@ GAP = 1e-6
 PRESOLVED = 20_000
 """Nonzeros up to which a program is presolved. In larger ones dense weights prevail:
 presolving them took two thirds of the time and removed nothing (784-50-50-10)."""
-
-LOOK = 0.05
-"""Seconds between looks at whether to stop."""
 
 GRACE = 1.0
 """Seconds that HiGHS is given past its time limit: it looks at the clock now and then."""
@@ -69,9 +67,7 @@ NOTHING = Solved(Ending.LIMIT, None, np.inf, -np.inf, 0)
 def solve(program: Program, seconds: float, should_stop: Callable[[], bool]) -> Solved:
     """Minimise; at most for `seconds`, and no longer than `should_stop` allows.
 
-    scipy cannot be told to end a solve. It runs in a thread of its own, which lets go of
-    the interpreter; when it is to end early it is left alone and its result, once there,
-    is not used.
+    scipy cannot be told to end a solve: one that is to end early is left behind.
 
     Parameters
     ----------
@@ -82,27 +78,16 @@ def solve(program: Program, seconds: float, should_stop: Callable[[], bool]) -> 
     """
     if seconds <= 0.0 or should_stop():
         return NOTHING
-    found: list[Solved] = []
-    failures: list[BaseException] = []
+    last = time.monotonic() + seconds + GRACE
 
-    def work() -> None:
-        try:
-            found.append(_minimise(program, seconds))
-        except BaseException as failure:  # noqa: BLE001 - raised again by who waits
-            failures.append(failure)
+    def look() -> None:
+        if should_stop() or time.monotonic() > last:
+            raise Stopped("HiGHS", got="no more time")
 
-    worker = threading.Thread(target=work, daemon=True)
-    begun = time.monotonic()
-    worker.start()
-    # A short solve must not wait for the next look.
-    worker.join(LOOK)
-    while worker.is_alive():
-        if should_stop() or time.monotonic() - begun > seconds + GRACE:
-            return NOTHING
-        worker.join(LOOK)
-    if failures:
-        raise failures[0]
-    return found[0]
+    try:
+        return patiently(lambda: _minimise(program, seconds), look)
+    except Stopped:
+        return NOTHING
 
 
 def _minimise(program: Program, seconds: float) -> Solved:
