@@ -41,6 +41,12 @@ class Ball:
         return replace(self, radius=radius)
 
     @property
+    def measure(self) -> str:
+        """How distances are measured, for people."""
+        norm = f"the {self.norm}-norm"
+        return norm if (self.scale == 1.0).all() else f"{norm}, each input in its unit"
+
+    @property
     def moves(self) -> tuple[Float64, Float64]:
         """Least and greatest (x - near) / scale of each input by itself."""
         low = (self.lower - self.near) / self.scale

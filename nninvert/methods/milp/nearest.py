@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.methods.milp import split
+from nninvert.methods.milp.ball import Ball
 from nninvert.methods.milp.branch import minimised
 from nninvert.methods.milp.encoding import Program, encode
 from nninvert.methods.milp.pattern import approached, improved
@@ -128,11 +129,14 @@ def nearest(row: Row, candidates: Sequence[Float64], clock: Clock) -> Nearest:
 def _growing(row: Row, known: Nearest, starts: Sequence[Float64], clock: Clock) -> Nearest:
     """Unbounded inputs and no answer yet: larger and larger balls."""
     count = row.ball.near.size if row.ball.norm == "1" else 1
+    nothing_nearer = known.bound
     for radius in RADII:
         reach = radius * count + row.ball.least_distance
-        known = _Search(row, replace(known, searched=reach), starts, clock).run()
+        known = replace(known, bound=nothing_nearer, searched=reach)
+        known = _Search(row, known, starts, clock).run()
         if known.x is not None or known.cut_short:
             break
+        nothing_nearer = reach
     return known
 
 
@@ -186,7 +190,7 @@ class _Search:
         bound = max(found.bound, self.known.bound)
         if found.complete:
             bound = np.inf if self.known.x is None else self.known.distance
-        self.known = replace(self.known, bound=bound, boxes=found.boxes)
+        self.known = replace(self.known, bound=bound, boxes=self.known.boxes + found.boxes)
         return found.complete
 
     def _solve(self) -> Nearest:
@@ -264,42 +268,47 @@ class _Search:
         if found.columns is not None:
             x = polish(self.row, program.x_of(found.columns))
             self.known = _with(self.known, self.row, x)
-            if self.known.x is None:
-                why = "the solver's x misses the target by more than its tolerance"
-                return replace(self.known, cut_short=why)
         if found.ending is Ending.INFEASIBLE:
             return self._excluded()
         bound = max(min(found.bound, self.known.distance), self.known.bound)
-        why = "" if found.ending is Ending.OPTIMAL else _WHY[found.ending]
-        return replace(self.known, bound=bound, cut_short=why)
+        self.known = replace(self.known, bound=bound)
+        if self.known.is_optimal:
+            return self.known
+        return replace(self.known, cut_short=_WHY[found.ending])
 
 
-_WHY = {Ending.LIMIT: "stopped early", Ending.FAILED: "the solver met numerical trouble"}
+_WHY = {
+    Ending.OPTIMAL: "the solver's answer could not be made exact where it is",
+    Ending.LIMIT: "stopped early",
+    Ending.FAILED: "the solver met numerical trouble",
+}
+"""What it means that a solve that ended so left more to know."""
 
 
-def reason(found: Nearest, ball_norm: str) -> str:
-    """What can be said of a row, for people."""
-    norm = f"{ball_norm}-norm"
+def reason(found: Nearest, ball: Ball) -> str:
+    """What can be said of a row, for people; distances are those of its ball."""
     effort = ", ".join(
         f"{count:,} {name}"
         for count, name in ((found.boxes, "boxes"), (found.nodes, "nodes"))
         if count
     )
     after = f" ({effort})" if effort else ""
+    measure = ball.measure
     if found.is_optimal:
         known = "no allowed input is nearer"
-        return f"optimal: to {FEASIBILITY:.0e}, {known} in the {norm}{after}"
+        return f"optimal: to {FEASIBILITY:.0e}, {known} in {measure}{after}"
     if found.x is not None:
         gap = 1.0 - found.bound / found.distance
         return (
-            f"feasible, {found.cut_short}; a nearer one in the {norm} may exist, "
+            f"feasible, {found.cut_short}; a nearer one in {measure} may exist, "
             f"at most {gap:.2%} nearer{after}"
         )
     if found.cut_short:
         return f"undecided: {found.cut_short}{after}"
     if np.isfinite(found.searched):
         return (
-            f"infeasible to {FEASIBILITY:.0e} within {found.searched:g} units of --near "
-            f"({norm}): the solver's word, not a proof; farther out was not searched{after}"
+            f"infeasible to {FEASIBILITY:.0e} within {found.searched:g} of --near in "
+            f"{measure}: the solver's word, not a proof; farther out was not "
+            f"searched{after}"
         )
     return f"infeasible to {FEASIBILITY:.0e}: the solver's word, not a proof{after}"

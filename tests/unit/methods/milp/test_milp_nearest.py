@@ -155,10 +155,11 @@ def test_what_no_pattern_reaches_is_infeasible(way, rng):
     y = net.forward(rng.uniform(-1.0, 1.0, (200, 2))).max(axis=0) + 2.0
     near = np.zeros(2)
     assert least(parts, "relu", near, y, 0.01, 1.0, "1") == np.inf
-    found = nearest(row_of(net, y, near), [], UNHURRIED)
+    row = row_of(net, y, near)
+    found = nearest(row, [], UNHURRIED)
     assert found.x is None
     assert not found.cut_short
-    assert reason(found, "1").startswith("infeasible to 1e-06: the solver's word, not a")
+    assert reason(found, row.ball).startswith("infeasible to 1e-06: the solver's word, not a")
 
 
 def test_whole_numbers_against_all_of_them(way, rng):
@@ -226,12 +227,39 @@ def test_unbounded_inputs_are_searched_as_far_as_is_said(way, rng):
     assert found.is_optimal
     assert found.distance == pytest.approx(expected, rel=1e-5)
     beyond = network(dense(-np.eye(2)), "relu", dense(np.ones((1, 2))))
-    hopeless = nearest(
-        row_of(beyond, np.array([-1.0]), np.zeros(2), box=np.inf), [], UNHURRIED
-    )
+    row = row_of(beyond, np.array([-1.0]), np.zeros(2), box=np.inf)
+    hopeless = nearest(row, [], UNHURRIED)
     assert hopeless.x is None
-    assert "within 600 units" in reason(hopeless, "1")
-    assert "farther out was not searched" in reason(hopeless, "1")
+    assert "within 600 of --near in the 1-norm: the solver's" in reason(hopeless, row.ball)
+    assert "farther out was not searched" in reason(hopeless, row.ball)
+
+
+def test_what_an_empty_ball_told_is_not_said_of_the_next():
+    rng = np.random.default_rng(3)
+    parts = weights(rng, (2, 4, 1))
+    net = built(parts, "relu")
+    y = net.forward(np.array([[9.0, -8.0]]))[0]
+    row = row_of(net, y, np.zeros(2), box=np.inf)
+    expected = least(parts, "relu", np.zeros(2), y, 0.01, 60.0, "1")
+    for looks in range(12):
+        left = iter(range(looks))
+        clock = Clock(lambda: np.inf, lambda left=left: next(left, None) is None)
+        found = nearest(row, [], clock)
+        assert found.bound <= expected * (1.0 + 1e-6)
+        if found.is_optimal:
+            assert found.distance == pytest.approx(expected, rel=1e-5)
+        elif found.x is not None:
+            # The first ball held nothing, and that was proved.
+            assert found.bound >= 2.0 * search.RADII[0]
+    assert nearest(row, [], UNHURRIED).is_optimal
+
+
+def test_the_effort_for_all_balls_is_told():
+    net = network(dense(-np.eye(2)), "relu", dense(np.ones((1, 2))))
+    row = row_of(net, np.array([-1.0]), np.zeros(2), box=np.inf)
+    found = nearest(row, [], UNHURRIED)
+    assert found.boxes >= len(search.RADII)
+    assert f"({found.boxes} boxes)" in reason(found, row.ball)
 
 
 def test_near_itself_is_an_answer(rng):
@@ -251,10 +279,27 @@ def test_a_known_answer_is_kept_when_there_is_no_time(rng):
     np.testing.assert_array_equal(found.x, x0)
     assert found.cut_short
     assert not found.is_optimal
-    assert reason(found, "1").startswith("feasible, stopped early")
+    assert reason(found, row.ball).startswith("feasible, stopped early")
     nothing = nearest(row, [], at_once)
     assert nothing.x is None
-    assert reason(nothing, "1").startswith("undecided: stopped early")
+    assert reason(nothing, row.ball).startswith("undecided: stopped early")
+
+
+def test_an_answer_that_cannot_be_made_exact_is_said_to_be_so(monkeypatch, rng):
+    monkeypatch.setattr(split, "MOST_INPUTS", 0)
+    net = built(weights(rng, (3, 6, 2)), "relu")
+    x0 = rng.uniform(-1.0, 1.0, 3)
+    row = row_of(net, net.forward(x0[None])[0], np.zeros(3), tolerance=None)
+    monkeypatch.setattr(search, "polish", lambda row, x: x if (x == x0).all() else x + 0.1)
+    monkeypatch.setattr(search, "improved", lambda row, program, ranges, x, stop: x)
+    found = nearest(row, [x0], UNHURRIED)
+    np.testing.assert_array_equal(found.x, x0)
+    assert 0.0 < found.bound < found.distance
+    why = "the solver's answer could not be made exact where it is"
+    assert reason(found, row.ball).startswith(f"feasible, {why}; a nearer one in the 1-norm")
+    nothing = nearest(row, [], UNHURRIED)
+    assert nothing.x is None
+    assert reason(nothing, row.ball).startswith(f"undecided: {why}")
 
 
 def test_more_undecided_units_than_are_solved_leave_patterns(monkeypatch, rng):
@@ -265,10 +310,20 @@ def test_more_undecided_units_than_are_solved_leave_patterns(monkeypatch, rng):
     row = row_of(net, net.forward(x0[None])[0], np.zeros(4))
     from_answer = nearest(row, [x0], UNHURRIED)
     assert from_answer.distance < row.ball.distance(x0)
-    assert "patterns were searched locally" in reason(from_answer, "1")
+    assert "patterns were searched locally" in reason(from_answer, row.ball)
     found = nearest(row, [], UNHURRIED)
     assert found.x is None or row.accepts(found.x)
     assert not found.is_optimal
+
+
+def test_units_of_inputs_are_told_where_they_are_not_one(rng):
+    net = built(weights(rng, (2, 4, 1)), "relu")
+    row = row_of(net, net.forward(np.full((1, 2), 0.5))[0], np.zeros(2))
+    plain = reason(nearest(row, [], UNHURRIED), row.ball)
+    assert "no allowed input is nearer in the 1-norm (" in plain
+    ball = replace(row.ball, scale=np.array([1.0, 3.0]))
+    scaled = reason(nearest(replace(row, ball=ball), [], UNHURRIED), ball)
+    assert "nearer in the 1-norm, each input in its unit (" in scaled
 
 
 def test_a_relu_at_the_end_is_a_linear_program(monkeypatch, rng):
