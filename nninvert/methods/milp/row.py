@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.methods.domain import Domain
+from nninvert.methods.ledger import judge
 from nninvert.methods.milp.ball import Ball, Norm
 from nninvert.methods.milp.chain import Chain
 from nninvert.methods.problem import Problem
-from nninvert.network import Network
 from nninvert.rootfind.least_change import Band
 
 Float64 = NDArray[np.float64]
@@ -24,9 +24,9 @@ class Row:
 
     Attributes
     ----------
-    network : Network
+    problem : Problem
+        Of this row alone.
     chain : Chain
-    domain : Domain
     band : Band
         Of the outputs that matter; tolerances as they are at `near`.
     wanted : bool array, shape (n_out,)
@@ -34,9 +34,8 @@ class Row:
         The domain's bounds around `near`, without a radius.
     """
 
-    network: Network
+    problem: Problem
     chain: Chain
-    domain: Domain
     band: Band
     wanted: Mask
     ball: Ball
@@ -47,20 +46,25 @@ class Row:
     ) -> Row:
         """One row by itself, distances in units of `scale`."""
         part = problem.take(np.array([row]))
-        domain, near = problem.domain, problem.near[row]
+        domain, near = part.domain, part.near[0]
         lower, upper = domain.lower.copy(), domain.upper.copy()
         lower[domain.integer] = np.ceil(lower[domain.integer])
         upper[domain.integer] = np.floor(upper[domain.integer])
         wanted = part.targets.wanted[0]
-        terms = problem.network.forward_with_terms(domain.clip(near)[None])[1]
+        terms = part.network.forward_with_terms(domain.clip(near)[None])[1]
         tolerance = part.tolerance(terms)[0, wanted]
         target = part.targets.values[0, wanted]
-        if problem.within is None:
+        if part.within is None:
             band = Band.exact(target, tolerance)
         else:
             band = Band.wide(target, tolerance, terms[0, wanted])
         ball = Ball(near, scale, lower, upper, np.inf, norm)
-        return cls(problem.network, chain, domain, band, wanted, ball)
+        return cls(part, chain, band, wanted, ball)
+
+    @property
+    def domain(self) -> Domain:
+        """Which inputs are allowed."""
+        return self.problem.domain
 
     def targets(self) -> tuple[Float64, Float64]:
         """Bounds of the last affine map's values, infinite where they do not matter.
@@ -76,13 +80,15 @@ class Row:
 
     def value(self, x: Float64) -> Float64:
         """The outputs that matter, by the plain forward pass."""
-        return np.asarray(self.network.forward(x[None])[0, self.wanted])
+        return np.asarray(self.problem.network.forward(x[None])[0, self.wanted])
 
     def jacobian(self, x: Float64) -> Float64:
         """Of the outputs that matter, shape (m, n)."""
-        return np.asarray(self.network.linearize(x[None]).dense()[0, self.wanted])
+        return np.asarray(self.problem.network.linearize(x[None]).dense()[0, self.wanted])
 
     def accepts(self, x: Float64) -> bool:
-        """Whether x is allowed and its outputs are good enough."""
-        allowed = bool(self.domain.contain(x[None])[0])
-        return allowed and self.band.contains(self.value(x))
+        """Whether x is allowed and its outputs are good enough, by the tolerances at x.
+
+        Those at `near` may be larger or smaller, where terms of another size cancel.
+        """
+        return bool(judge(self.problem, x[None]).solved[0])

@@ -159,7 +159,9 @@ def test_what_no_pattern_reaches_is_infeasible(way, rng):
     found = nearest(row, [], UNHURRIED)
     assert found.x is None
     assert not found.cut_short
-    assert reason(found, row.ball).startswith("infeasible to 1e-06: the solver's word, not a")
+    assert reason(found, row.ball).startswith(
+        "infeasible to 1e-06: the solver's word, not a"
+    )
 
 
 def test_whole_numbers_against_all_of_them(way, rng):
@@ -296,7 +298,9 @@ def test_an_answer_that_cannot_be_made_exact_is_said_to_be_so(monkeypatch, rng):
     np.testing.assert_array_equal(found.x, x0)
     assert 0.0 < found.bound < found.distance
     why = "the solver's answer could not be made exact where it is"
-    assert reason(found, row.ball).startswith(f"feasible, {why}; a nearer one in the 1-norm")
+    assert reason(found, row.ball).startswith(
+        f"feasible, {why}; a nearer one in the 1-norm"
+    )
     nothing = nearest(row, [], UNHURRIED)
     assert nothing.x is None
     assert reason(nothing, row.ball).startswith(f"undecided: {why}")
