@@ -66,14 +66,6 @@ class Ball:
         low, high = self.moves
         return bool(np.isfinite(low).all() and np.isfinite(high).all())
 
-    @property
-    def covers_box(self) -> bool:
-        """Whether the radius leaves nothing of the box out."""
-        low = np.abs(self.lower - self.near) / self.scale
-        high = np.abs(self.upper - self.near) / self.scale
-        most = np.maximum(low, high)
-        return bool((most.sum() if self.norm == "1" else most.max()) <= self.radius)
-
     def largest(self, rows: Float64) -> Float64:
         """The maximum of ``rows @ x`` over the ball, shape (k,) for rows (k, n).
 
