@@ -63,6 +63,21 @@ def cast_within(
     return np.where(inside, clipped, written)
 
 
+def _said(
+    problem: Problem, attempt: Attempt, written: Judgement, dtype: np.dtype[np.floating]
+) -> NDArray[np.object_]:
+    """What the method says of each row; of answers that the type of x loses, that."""
+    texts = np.array(attempt.reason, dtype=object)
+    if dtype == np.float64 or written.solved.all():
+        return texts
+    lost = ~written.solved & judge(problem, attempt.x).solved
+    texts[lost] = (
+        f"an x that meets the target was found, but rounded to {dtype.name} it misses: "
+        "float64 keeps it"
+    )
+    return texts
+
+
 @dataclass
 class Ledger:
     """The best x of each row so far and what is known about it.
@@ -137,7 +152,7 @@ class Ledger:
         self.stopped[rows] = attempt.stopped
         # A search that ended by itself and found nothing better confirms what was there.
         self.searched[rows] |= method.searches & ~attempt.stopped
-        texts = np.array(attempt.reason, dtype=object)
+        texts = _said(part, attempt, judged, self.x.dtype)
         self.reason[rows] = np.where(texts == "", self.reason[rows], texts)
         # What is left to say of a row that is solved is what the solving method says.
         self.reason[chosen] = np.where(

@@ -102,6 +102,7 @@ def test_the_written_type_is_what_is_judged(double, fake):
     short = invert(ask(double, y), method=name, dtype=np.float32)
     assert short.status[0] is not SOLVED
     assert short.x.dtype == np.float32
+    assert "rounded to float32 it misses: float64 keeps it" in short.reason[0]
     assert short.residual[0] == pytest.approx(3e-9, rel=0.1)
     same = invert(ask(double, y.astype(np.float32)), method=name, dtype=np.float32)
     assert same.status == (SOLVED,)
