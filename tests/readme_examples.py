@@ -28,6 +28,7 @@ _ROUNDING = re.compile(r"\d(\.\d+)?e-1[3-9]")
 _CLOCK = re.compile(r" +\d[\d.,]* (min \d+ s|h \d+ min|ms|s|min|h)\b")
 _BYTES = re.compile(r" +\d[\d.,]* [GT]B\b")
 _ESTIMATE = re.compile(r"\b\d(\.\d)?(?=e[4-9]\b)")
+_FULL_DISK = re.compile(r": NOT ENOUGH\. [^\n]*(\n {11}[^\n]*)*")
 _COLUMNS = re.compile(r"  +")
 
 
@@ -35,9 +36,10 @@ def comparable(text: str) -> str:
     """Text in which what differs by machine is alike.
 
     That is rounding, times, estimates of large condition numbers, which differ by a
-    percent, and memory, which plans make depend on the machine's speed, with the widths of
-    the columns that hold them.
+    percent, memory, which plans make depend on the machine's speed, with the widths of
+    the columns that hold them, and whether the disk has room for what is only planned.
     """
+    text = _FULL_DISK.sub("", text)
     for pattern in (_ROUNDING, _CLOCK, _BYTES, _ESTIMATE):
         text = pattern.sub(" ~", text)
     return _COLUMNS.sub("  ", text)
@@ -161,6 +163,32 @@ def _methods() -> str:
     return _table(["`--method`", ""], rows)
 
 
+def _proofs() -> str:
+    from nninvert.outcome import Proof
+
+    rows = [[kind.value, kind.meaning] for kind in Proof if kind is not Proof.NONE]
+    return _table(["proof", ""], rows)
+
+
+_PANELS = ("Common", "Which x is wanted", "Search")
+
+
+def _options() -> str:
+    from typer.core import TyperOption
+    from typer.main import get_group
+
+    from nninvert.cli import _app
+
+    options = get_group(_app.app).commands["invert"].params
+    rows = [
+        [", ".join(f"`{name}`" for name in option.opts), option.help or ""]
+        for panel in _PANELS
+        for option in options
+        if isinstance(option, TyperOption) and option.rich_help_panel == panel
+    ]
+    return _table(["option", ""], rows)
+
+
 def _exit_codes() -> str:
     from nninvert.errors import ExitCode
 
@@ -172,6 +200,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "layers": _layers,
     "activations": _activations,
     "methods": _methods,
+    "options": _options,
+    "proofs": _proofs,
     "exit codes": _exit_codes,
 }
 
