@@ -18,7 +18,7 @@ import nninvert
 PACKAGE = Path(nninvert.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"context", "errors", "forecast", "outcome", "result", "tolerances"}
+GROUND = {"context", "errors", "forecast", "outcome", "patience", "result", "tolerances"}
 STORAGE = {"archive", "files", "hdf5", "npy", "npz"}
 SPINE = ("linalg", "rootfind", "layers", "network", "priors", "analysis", "methods")
 
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outcome": set(),
     "tolerances": set(),
     "context": {"errors"},
+    "patience": {"errors"},
     "result": {"outcome"},
     "forecast": {"result"},
     "files": {"errors"},
