@@ -79,17 +79,21 @@ class ScaledFactor(Factorisation):
 def uneven_scales(matrix: Float64) -> tuple[Float64, Float64] | None:
     """Powers of two that bring rows and columns to one size; None where they have one.
 
-    First the rows, then the columns of what results, as in LAPACK's xGEEQUB. Rows and
+    First the rows, then the columns of what results, as in LAPACK's xGEEQUB; each only
+    where they differ much, as scaled columns change what "least norm" means. Rows and
     columns of zeros stay.
     """
     size = np.abs(matrix)
-    if not (_uneven(size.max(axis=1)) or _uneven(size.max(axis=0))):
+    rows = _powers(size.max(axis=1))
+    columns = _powers((rows[:, None] * size).max(axis=0))
+    if (rows == 1.0).all() and (columns == 1.0).all():
         return None
-    rows = np.ldexp(1.0, -np.frexp(size.max(axis=1))[1])
-    columns = np.ldexp(1.0, -np.frexp((rows[:, None] * size).max(axis=0))[1])
     return rows, columns
 
 
-def _uneven(largest: Float64) -> bool:
+def _powers(largest: Float64) -> Float64:
+    """What brings these to one size, if they differ much."""
     used = largest[largest > 0.0]
-    return used.size > 0 and float(used.max()) > UNEVEN * float(used.min())
+    if not used.size or float(used.max()) <= UNEVEN * float(used.min()):
+        return np.ones(largest.size)
+    return np.ldexp(1.0, -np.frexp(largest)[1])
