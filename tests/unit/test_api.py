@@ -359,7 +359,7 @@ def test_a_session_factors_once(net, rng, factorisations):
         session.invert(y[:1], dtype=np.float32)
         session.check(target=y)
         assert len(factorisations) == 2
-        assert len(session.context.factors) >= 2  # bounds of the outputs are kept there, too
+        assert len(session.context.factors) >= 2  # bounds of outputs, too
     assert len(session.context.factors) == 0
     plain = nninvert.invert(net, y)
     assert len(factorisations) == 4
