@@ -3,11 +3,15 @@
 Every function says what is hard about it; all are deterministic.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from nninvert.context import Context
 from nninvert.layers import Dense, Elementwise, Graph, Layer, Node, Rescaling
 from nninvert.layers.activations import activation_from_text
 from nninvert.linalg.stored import ArrayMatrix
+from nninvert.methods import Domain, Problem, Targets
 from nninvert.network import Network
 
 Float64 = np.ndarray
@@ -126,4 +130,51 @@ def bottleneck(rng: np.random.Generator) -> Network:
         dense(rng.standard_normal((64, 32)) / 8.0, rng.standard_normal(64)),
         dense(rng.standard_normal((32, 64)) / 8.0, rng.standard_normal(32)),
         "tanh",
+    )
+
+
+def wide_net(rng, n_in=6, hidden=12, n_out=3):
+    """More inputs than outputs: a family of x for each y."""
+    return network(
+        dense(
+            rng.normal(size=(hidden, n_in)) / np.sqrt(n_in), 0.1 * rng.normal(size=hidden)
+        ),
+        "tanh",
+        dense(rng.normal(size=(n_out, hidden)) / np.sqrt(hidden)),
+    )
+
+
+def asked(
+    net,
+    y,
+    *,
+    near=None,
+    within=None,
+    lower=None,
+    upper=None,
+    constraints=None,
+    wanted=None,
+    context=None,
+):
+    """A problem from plain arrays."""
+    y = np.atleast_2d(np.asarray(y, dtype=np.float64))
+    if wanted is not None:
+        y = np.where(wanted, y, np.nan)
+    open_ends = Domain.unlimited(net.n_in)
+    bounds = Domain.box(
+        open_ends.lower if lower is None else np.asarray(lower, dtype=np.float64),
+        open_ends.upper if upper is None else np.asarray(upper, dtype=np.float64),
+    )
+    if constraints is not None:
+        bounds = replace(bounds, constraints=constraints)
+    rows = y.shape[0]
+    centre = np.zeros(net.n_in) if near is None else np.asarray(near, dtype=np.float64)
+    return Problem(
+        net,
+        Targets.of_array(y, nan_is_free=True),
+        bounds,
+        None if within is None else np.broadcast_to(within, y.shape).copy(),
+        np.tile(centre, (rows, 1)),
+        near is not None,
+        context or Context(),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nninvert.arrays.place import Place
 from nninvert.arrays.text import (
+    by_column,
     cells_of,
     not_a_number,
     number_of,
@@ -111,15 +112,7 @@ def _row(
     header: list[str], cells: list[str], text: str, number: int, place: Place
 ) -> BoundsRow:
     line = f"line {number}"
-    if len(cells) != len(header):
-        raise DataError(
-            place.inside(line),
-            got=f"{len(cells)} cells",
-            expected=str(len(header)),
-            because="the header has as many names",
-            file=place.file,
-        )
-    given = dict(zip(header, cells, strict=True))
+    given = by_column(header, cells, number, place)
     name = given.pop("name")
     if not name:
         raise DataError(

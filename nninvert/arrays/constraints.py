@@ -7,7 +7,7 @@ import re
 
 from nninvert.arrays.linear import RELATION, LinearRelation, parse_relations
 from nninvert.arrays.place import Place
-from nninvert.arrays.text import cells_of, not_a_number, number_of, separator_of
+from nninvert.arrays.text import by_column, cells_of, not_a_number, number_of, separator_of
 from nninvert.arrays.text_file import lines_of
 from nninvert.errors import DataError
 
@@ -97,15 +97,7 @@ def _row(
     header: list[str], cells: list[str], text: str, number: int, place: Place
 ) -> LinearRelation:
     line = f"line {number}"
-    if len(cells) != len(header):
-        raise DataError(
-            place.inside(line),
-            got=f"{len(cells)} cells",
-            expected=str(len(header)),
-            because="the header has as many names",
-            file=place.file,
-        )
-    given = dict(zip(header, cells, strict=True))
+    given = by_column(header, cells, number, place)
     sense, name = given.pop(SENSE), given.pop(NAME, "")
     if sense not in ("<=", ">=", "=="):
         raise DataError(

@@ -87,6 +87,27 @@ def cells_of(line: str, separator: str, place: Place, number: int) -> list[str]:
     return [cell.strip() for cell in line.split(separator)]
 
 
+def by_column(
+    header: list[str], cells: list[str], number: int, place: Place
+) -> dict[str, str]:
+    """The cells of a table's line under the names of their columns.
+
+    Raises
+    ------
+    DataError
+        If the line has more or fewer cells than the header.
+    """
+    if len(cells) != len(header):
+        raise DataError(
+            place.inside(f"line {number}"),
+            got=f"{len(cells)} cells",
+            expected=str(len(header)),
+            because="the header has as many names",
+            file=place.file,
+        )
+    return dict(zip(header, cells, strict=True))
+
+
 def number_of(cell: str) -> float | None:
     """The number that a cell holds, ``nan`` and ``inf`` among them; None if none.
 

@@ -63,8 +63,8 @@ class Units:
     else the identity, cut off at closed ends.
     """
 
-    def __init__(self, box: Box, centre: Float64, smooth: Mask, give: float = 0.0) -> None:
-        self.box, self.centre, self.smooth, self._give = box, centre, smooth, give
+    def __init__(self, box: Box, centre: Float64, smooth: Mask) -> None:
+        self.box, self.centre, self.smooth = box, centre, smooth
         low, high = box.lower, box.upper
         self._two = smooth & np.isfinite(low) & np.isfinite(high)
         self._one = smooth & ~self._two

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.analysis.distinct import spread_out
 from nninvert.analysis.sensitivity import dense_is_cheap, is_layerwise_invertible
-from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Notice, Progress
 from nninvert.errors import UsageError
 from nninvert.methods._base import Method
@@ -95,7 +94,7 @@ def _straight(problem: Problem, starts: Float64) -> Float64:
         starts.reshape(-1, n_in),
         problem.domain.lower,
         problem.domain.upper,
-        scale=input_scale(problem.network),
+        scale=problem.unit,
         should_stop=problem.context.should_stop,
         most_steps=MOST_STEPS,
         least_gain=LEAST_GAIN,
@@ -224,7 +223,7 @@ def _as_given(problem: Problem, result: InversionResult, most: int) -> Answers:
 def _lengths(problem: Problem, steps: NDArray[np.floating]) -> Float64:
     """Lengths of steps (..., n_in) in the units of the inputs."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.linalg.norm(steps / input_scale(problem.network), axis=-1))
+        return np.asarray(np.linalg.norm(steps / problem.unit, axis=-1))
 
 
 @dataclass(frozen=True)
@@ -276,7 +275,7 @@ def _ends(part: Problem, known: NDArray[np.floating], most: int, search: Search)
 
 def _drawn(part: Problem, count: int, random: np.random.Generator) -> Float64:
     """Random points of the domain, shape (count, rows, n_in)."""
-    unit = input_scale(part.network)
+    unit = part.unit
     drawn = random_starts(part.domain, part.near, unit, count, random)
     return part.domain.project(drawn.reshape(-1, part.network.n_in)).reshape(drawn.shape)
 
@@ -318,7 +317,7 @@ def _judged(part: Problem, x: NDArray[np.floating], starts: int) -> _Ends:
 
 def _fill(found: Answers, rows: Rows, part: Problem, ends: _Ends) -> None:
     """Choose among the ends of each row, and write the chosen into `found`."""
-    scale = input_scale(part.network)
+    scale = part.unit
     distance = _lengths(part, ends.x - part.near)
     for place, row in enumerate(rows):
         found.starts[row] = ends.starts

@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Progress
 from nninvert.methods._base import Attempt
 from nninvert.methods.pieces import Pattern, Pieces
@@ -82,7 +81,7 @@ def nearest_rows(problem: Problem, starts: Float64 | None = None) -> Attempt:
 
     Where a tolerance was asked for, it is used up to its edge to stay near; else the
     targets themselves are aimed at. Either way, of the x that were within reach the one
-    nearest to `near` is given, distances being measured in the units of `input_scale`.
+    nearest to `near` is given, distances being measured in the units of `Problem.unit`.
 
     Parameters
     ----------
@@ -135,7 +134,7 @@ class _Question:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.scale = input_scale(problem.network)
+        self.scale = problem.unit
         self.pieces = Pieces(problem.network)
         self.straight = self.pieces.straight
         constraints = problem.domain.constraints

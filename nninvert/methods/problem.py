@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError
 from nninvert.methods.domain import Domain
@@ -145,6 +147,11 @@ class Problem:
     def rows(self) -> int:
         """How many targets."""
         return self.targets.rows
+
+    @cached_property
+    def unit(self) -> Float64:
+        """The unit of each input in which distances are measured; see `input_scale`."""
+        return input_scale(self.network)
 
     def take(self, chosen: NDArray[np.generic]) -> Problem:
         """The same question for some of the rows."""

@@ -52,11 +52,6 @@ class Finding:
 NOTHING = Finding(Proof.NONE)
 
 
-def proofs(problem: Problem, tolerance: Float64) -> tuple[Proof, ...]:
-    """The kinds of what `findings` finds."""
-    return tuple(found.proof for found in findings(problem, tolerance))
-
-
 def findings(problem: Problem, tolerance: Float64) -> tuple[Finding, ...]:
     """Look for proofs that no allowed input meets a row's tolerance.
 
@@ -273,8 +268,3 @@ def missing_bounds(problem: Problem) -> str:
         f"{which} no bounds on both sides, and without them little can be proved: "
         "give --lower and --upper, or --bounds"
     )
-
-
-def believed_infeasible(tolerance: float) -> str:
-    """What a solver's "infeasible" is worth as a reason: it is no proof."""
-    return f"infeasible to {tolerance:.0e} (a solver's word, not a proof)"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Progress
 from nninvert.linalg.norms import row_norms
 from nninvert.methods.pool import Pool
@@ -161,7 +160,7 @@ class _Search:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.context = problem, problem.context
         self.random = np.random.default_rng([problem.context.seed, problem.rows])
-        self.unit = input_scale(problem.network)
+        self.unit = problem.unit
         sample = random_starts(
             problem.domain, problem.near[:1], self.unit, SAMPLE, self.random
         )

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.starting_point import input_scale
 from nninvert.methods.problem import Problem
 from nninvert.methods.tail import Tail
 from nninvert.methods.views import View, Views
@@ -45,7 +44,7 @@ class Ways:
 
     def __init__(self, problem: Problem, sample: Float64) -> None:
         self.problem = problem
-        self.unit = input_scale(problem.network)
+        self.unit = problem.unit
         self.views = Views(problem, sample)
         ways: list[Way] = [self.direct]
         if self.views.rounded:

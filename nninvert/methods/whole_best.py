@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.starting_point import input_scale
 from nninvert.linalg.norms import row_norms
 from nninvert.methods.problem import Problem
 
@@ -28,7 +27,7 @@ class Judged:
         Norm of the errors in units of their tolerances; inf where x is not allowed or f(x)
         not finite.
     distance : float64 array, shape (k,)
-        From `near`, in units of `input_scale`.
+        From `near`, in units of `Problem.unit`.
     """
 
     meets: Mask
@@ -54,7 +53,7 @@ class Best:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.scale = input_scale(problem.network)
+        self.scale = problem.unit
         rows = problem.rows
         self.x = np.full((rows, problem.network.n_in), np.nan)
         self.meets = np.zeros(rows, dtype=np.bool_)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.starting_point import input_scale
 from nninvert.methods import nearest
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.problem import Problem
@@ -114,7 +113,7 @@ def one_search(problem: Problem, start: Float64 | None) -> Attempt:
         begin,
         problem.domain.lower,
         problem.domain.upper,
-        scale=input_scale(problem.network),
+        scale=problem.unit,
         should_stop=problem.context.should_stop,
     )
     return Attempt(found.x, found.stopped, ("",) * problem.rows)

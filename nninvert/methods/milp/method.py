@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Context, Progress
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.ledger import judge
@@ -33,7 +32,7 @@ class MixedInteger(Method):
     Attributes
     ----------
     norm : "1" or "max", default "1"
-        In which "nearest" is measured, in units of the inputs (`input_scale`).
+        In which "nearest" is measured, in units of the inputs (`Problem.unit`).
     seconds : float, default inf
         For all rows together, whatever the time limit is.
     """
@@ -60,7 +59,7 @@ class MixedInteger(Method):
         """
         context, rows = problem.context, problem.rows
         chain = chain_of(problem.network)
-        scale = input_scale(problem.network)
+        scale = problem.unit
         x = _first(problem, start)
         known = problem.unreachable
         end = context.elapsed + self.seconds
