@@ -199,6 +199,39 @@ def data_start(path: str, info: zipfile.ZipInfo) -> int | None:
     return start
 
 
+def small_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, most: int, what: str
+) -> bytes:
+    """The bytes of a member that needs to be small.
+
+    Parameters
+    ----------
+    archive : ZipFile
+    info : ZipInfo
+    path : str
+        Of the archive.
+    most : int
+        Bytes that are allowed.
+    what : str
+        What the member holds, for the message.
+
+    Raises
+    ------
+    FormatError, LimitError
+        As `check_claim`; if it is larger, or damaged.
+    """
+    check_claim(archive, info, path)
+    if info.file_size > most:
+        raise LimitError(
+            f"'{info.filename}'",
+            got=f"{info.file_size:,} bytes",
+            expected=f"at most {most:,} bytes of {what}",
+            file=path,
+        )
+    with reading_member(path, info.filename):
+        return archive.read(info)
+
+
 @contextmanager
 def reading_member(file: str, name: str) -> Iterator[None]:
     """Turn what zipfile raises about a member into a FormatError."""

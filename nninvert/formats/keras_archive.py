@@ -22,8 +22,9 @@ from nninvert.archive import (
     member_names,
     open_archive,
     reading_member,
+    small_member,
 )
-from nninvert.errors import FormatError, LimitError, NninvertError
+from nninvert.errors import FormatError, NninvertError
 from nninvert.formats._base import Reader
 from nninvert.formats._json import MAX_JSON_BYTES, Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
@@ -90,15 +91,7 @@ def _json(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, path: str
 ) -> Fields:
     info = _member(members, name)
-    check_claim(archive, info, path)
-    if info.file_size > MAX_JSON_BYTES:
-        raise LimitError(
-            f"'{name}'",
-            got=f"{info.file_size:,} bytes",
-            expected=f"at most {MAX_JSON_BYTES:,} bytes of JSON",
-        )
-    with reading_member(path, name):
-        raw = archive.read(info)
+    raw = small_member(archive, info, path, MAX_JSON_BYTES, "JSON")
     return Fields(parse_json(raw.decode(errors="replace"), name))
 
 

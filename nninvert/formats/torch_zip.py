@@ -18,9 +18,9 @@ from nninvert.archive import (
     data_start,
     member_names,
     open_archive,
-    reading_member,
+    small_member,
 )
-from nninvert.errors import FormatError, LimitError
+from nninvert.errors import FormatError
 from nninvert.formats._arrays import PieceArray, StoredArray
 from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_weights
@@ -75,15 +75,8 @@ class TorchZip(BareReader):
 
 
 def _small(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> bytes:
-    check_claim(archive, info, path)
-    if info.file_size > MAX_PICKLE_BYTES:
-        raise LimitError(
-            f"'{info.filename}'",
-            got=f"{info.file_size:,} bytes",
-            expected=f"at most {MAX_PICKLE_BYTES:,}: arrays are members of their own",
-        )
-    with reading_member(path, info.filename):
-        return archive.read(info)
+    """A member beside the arrays, which are members of their own."""
+    return small_member(archive, info, path, MAX_PICKLE_BYTES, "names and shapes")
 
 
 def _start(
