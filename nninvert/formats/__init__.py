@@ -19,6 +19,7 @@ from nninvert.formats.impostors import refusal, refuse_directory
 from nninvert.formats.keras_apart import KerasTree
 from nninvert.formats.keras_archive import KerasArchive
 from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
+from nninvert.formats.keras_shards import KerasShards
 from nninvert.formats.nnet import Nnet
 from nninvert.formats.npz_weights import NpzWeights
 from nninvert.formats.own import OwnHdf5, OwnNpz, save
@@ -53,6 +54,7 @@ READERS: tuple[Reader, ...] = (
     KerasArchive(),
     KerasWeights(),
     KerasTree(),
+    KerasShards(),
     SparseNpz(),
     NpzWeights(),
     PlainHdf5(),

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
 
 from nninvert import hdf5
 from nninvert.errors import FormatError, LimitError, NninvertError
 from nninvert.files import regular_size, unreadable
+from nninvert.formats._arrays import StoredArray
 from nninvert.formats._building import build
 from nninvert.formats._json import MAX_JSON_BYTES, Fields, parse_json
 from nninvert.formats._options import IN_OUT, ReadOptions, refuse_bare_options
@@ -25,9 +28,6 @@ from nninvert.formats.keras_build import Arrays, parsed_model
 from nninvert.formats.keras_config import KerasModel, major, model_from_json
 from nninvert.formats.keras_tree import CONTAINERS, arrays_of_tree, variables_of
 from nninvert.network import Network
-
-if TYPE_CHECKING:
-    import h5py
 
 
 class ArchitectureApart(BareReader):
@@ -43,8 +43,9 @@ class ArchitectureApart(BareReader):
     keras: ClassVar[int]
 
     @abstractmethod
-    def arrays(self, file: h5py.File, model: KerasModel, keras: int) -> Arrays:
-        """Give each layer of the architecture its arrays."""
+    @contextmanager
+    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
+        """Give each layer of the architecture its arrays, which stay open for reading."""
 
     def parse(self, path: str, options: ReadOptions) -> Parsed:
         """Read with the architecture if there is one, else as bare weights."""
@@ -58,8 +59,7 @@ class ArchitectureApart(BareReader):
         except NninvertError as error:
             raise error.at(file=options.config) from error
         try:
-            with hdf5.open_hdf5(path) as file:
-                arrays = self.arrays(file, model, keras)
+            with self.arrays(path, model, keras) as arrays:
                 name = f"{self.name}, architecture from {os.path.basename(options.config)}"
                 return parsed_model(model, arrays, keras, name, [])
         except NninvertError as error:
@@ -90,27 +90,45 @@ class KerasTree(ArchitectureApart):
         with hdf5.open_hdf5(path) as file:
             return bool(set(hdf5.members(file)) & set(CONTAINERS))
 
-    def arrays(self, file: h5py.File, model: KerasModel, keras: int) -> Arrays:
+    @contextmanager
+    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
         """By class and number, as in an archive."""
-        return arrays_of_tree(model, file, None)
+        with hdf5.open_hdf5(path) as file:
+            yield arrays_of_tree(model, [file], None)
 
     def collect(self, path: str) -> BareWeights:
         """Dense layers in the order of their numbers; others need the architecture."""
         with hdf5.open_hdf5(path) as file:
-            found = variables_of(file)
-            others = [name for name in found if not re.fullmatch(r"dense(_\d+)?", name)]
-            if others or not found:
-                raise FormatError(
-                    "layers",
-                    got=", ".join(others) or "no arrays",
-                    expected="Dense layers alone, or the architecture",
-                    next_step="In Keras: open('c.json', 'w').write(model.to_json()). "
-                    "Then: --config c.json",
-                )
-            ordered = sorted(found, key=lambda name: int(name[6:] or 0))
-            layers = tuple(bare_layer(name, found[name]) for name in ordered)
-        why = "Keras stores kernels like that"
-        return BareWeights(self.name, (layers,), IN_OUT, why)
+            return dense_layers(variables_of([file]), self.name)
+
+
+def dense_layers(found: Mapping[str, Sequence[StoredArray]], name: str) -> BareWeights:
+    """The Dense layers of a tree in the order of their numbers.
+
+    Parameters
+    ----------
+    found : mapping of str to arrays
+        By group.
+    name : str
+        Of the format, for people.
+
+    Raises
+    ------
+    FormatError
+        If there are others: what they compute, the architecture has to tell.
+    """
+    others = [group for group in found if not re.fullmatch(r"dense(_\d+)?", group)]
+    if others or not found:
+        raise FormatError(
+            "layers",
+            got=", ".join(others) or "no arrays",
+            expected="Dense layers alone, or the architecture",
+            next_step="In Keras: open('c.json', 'w').write(model.to_json()). "
+            "Then: --config c.json",
+        )
+    ordered = sorted(found, key=lambda group: int(group[6:] or 0))
+    layers = tuple(bare_layer(group, found[group]) for group in ordered)
+    return BareWeights(name, (layers,), IN_OUT, "Keras stores kernels like that")
 
 
 def _architecture(path: str) -> Fields:

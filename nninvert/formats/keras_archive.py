@@ -71,7 +71,7 @@ def _parse(archive: zipfile.ZipFile, path: str) -> Parsed:
     keras = major(_json(archive, members, METADATA, path).text("keras_version"))
     model = model_from_json(config)
     with _weights(archive, _member(members, WEIGHTS), path) as (file, inside):
-        arrays = arrays_of_tree(model, file, inside)
+        arrays = arrays_of_tree(model, [file], inside)
         return parsed_model(model, arrays, keras, f"Keras {keras} archive", [])
 
 

@@ -7,7 +7,8 @@ its root.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nninvert import hdf5
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 WEIGHTS_GROUP = "model_weights"
 BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
+
+NB_LAYERS, NB_ARRAYS = "nb_layers", "nb_params"
+"""Up to Keras 0.3, layers and arrays were counted, not named."""
 
 _SUFFIXES = (".h5", ".hdf5", ".keras")
 
@@ -71,17 +75,19 @@ class KerasWeights(ArchitectureApart):
     keras = 1
 
     def sniff(self, head: bytes, path: str) -> bool:
-        """HDF5 with the attribute ``layer_names`` on the root or in ``model_weights``."""
+        """HDF5 with ``layer_names`` or ``nb_layers``, its root's or ``model_weights``'."""
         if not hdf5.is_hdf5(path):
             return False
         with hdf5.open_hdf5(path) as file:
             return _weights_root(file) is not None
 
-    def arrays(self, file: h5py.File, model: KerasModel, keras: int) -> Arrays:
-        """By the names of the layers."""
-        root = _weights_root(file)
-        assert root is not None, "sniff looked"
-        return assign(model, _groups(root), major(_version(file, root)))
+    @contextmanager
+    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
+        """By the names of the layers, of the oldest files by their numbers."""
+        with hdf5.open_hdf5(path) as file:
+            root = _weights_root(file)
+            assert root is not None, "sniff looked"
+            yield assign(model, _groups(root), major(_version(file, root)))
 
     def collect(self, path: str) -> BareWeights:
         """The layers in the file's order; kernels of Keras are (in, out)."""
@@ -110,17 +116,21 @@ def _has(node: h5py.Group, name: str) -> bool:
 
 
 def _weights_root(file: h5py.File) -> h5py.Group | None:
-    """The group with the attribute ``layer_names``: the root, or ``model_weights``."""
+    """The group that lists the layers: the root, or ``model_weights``."""
     import h5py
 
-    if hdf5.attribute_names(file, "layer_names") is not None:
+    if _lists_layers(file):
         return file["/"]
     if WEIGHTS_GROUP not in hdf5.members(file):
         return None
     group = hdf5.child(file, WEIGHTS_GROUP)
-    if isinstance(group, h5py.Group) and hdf5.attribute_names(group, "layer_names"):
-        return group
-    return None
+    return group if isinstance(group, h5py.Group) and _lists_layers(group) else None
+
+
+def _lists_layers(group: h5py.Group) -> bool:
+    if hdf5.attribute_names(group, "layer_names") is not None:
+        return True
+    return hdf5.attribute_numbers(group, NB_LAYERS) is not None
 
 
 def _version(file: h5py.File, weights: h5py.Group) -> str:
@@ -163,18 +173,11 @@ def _parse_model(file: h5py.File) -> Parsed:
 
 
 def _groups(root: h5py.Group) -> dict[str, Sequence[Hdf5Array]]:
-    """The arrays of each layer, in the order of ``layer_names`` and ``weight_names``."""
+    """The arrays of each layer, in the file's order of layers and arrays."""
     import h5py
 
-    names = hdf5.attribute_names(root, "layer_names")
-    if names is None:
-        raise FormatError(
-            f"'{root.name}' > attribute 'layer_names'",
-            got="nothing",
-            expected="the names of the layers",
-        )
     found: dict[str, Sequence[Hdf5Array]] = {}
-    for name in names:
+    for name in _layer_names(root):
         group = hdf5.child(root, name)
         if not isinstance(group, h5py.Group):
             raise FormatError(f"'{group.name}'", got="a data set", expected="a group")
@@ -184,6 +187,42 @@ def _groups(root: h5py.Group) -> dict[str, Sequence[Hdf5Array]]:
                 got=f"'{name}' twice",
                 expected="different names",
             )
-        stored = hdf5.attribute_names(group, "weight_names") or []
+        stored = hdf5.attribute_names(group, "weight_names")
+        if stored is None:
+            stored = [f"param_{k}" for k in range(_count(group, NB_ARRAYS))]
         found[name] = [Hdf5Array(hdf5.dataset(group, item)) for item in stored]
     return found
+
+
+def _layer_names(root: h5py.Group) -> list[str]:
+    names = hdf5.attribute_names(root, "layer_names")
+    if names is not None:
+        return names
+    if hdf5.attribute_numbers(root, NB_LAYERS) is not None:
+        return [f"layer_{k}" for k in range(_count(root, NB_LAYERS))]
+    raise FormatError(
+        f"'{root.name}' > attribute 'layer_names'",
+        got="nothing",
+        expected="the names of the layers",
+    )
+
+
+def _count(group: h5py.Group, name: str) -> int:
+    """A number of layers or arrays; 0 where it is not stated.
+
+    Raises
+    ------
+    FormatError
+        If it is not one number, or more than the group has members.
+    """
+    numbers = hdf5.attribute_numbers(group, name)
+    if numbers is None:
+        return 0
+    held = len(hdf5.members(group))
+    if len(numbers) != 1 or not 0 <= numbers[0] <= held:
+        raise FormatError(
+            f"'{group.name}' > attribute '{name}'",
+            got=", ".join(map(str, numbers)),
+            expected=f"one number up to {held}, as many as there are members",
+        )
+    return numbers[0]

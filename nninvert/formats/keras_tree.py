@@ -4,12 +4,16 @@ Such a file is a tree: ``layers/dense_1/vars/0``. A group is named after the cla
 layer, counted in the order of the model's layers, whatever the layer itself is called;
 since Keras 3.6 the attribute ``name`` of ``vars`` tells that, too. Nested models repeat
 the tree inside their group.
+
+Weights in several files (shards) have parts of one tree in each: every place in it is a
+list of groups here, one from each file that has it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nninvert import hdf5
@@ -23,22 +27,26 @@ if TYPE_CHECKING:
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 """Where the layers of a model are; the second in some files of tf.keras 2.12 to 2.14."""
 
-_WRAPPERS = {"TimeDistributed": "layer"}
-"""Classes that hold their arrays one level down."""
+_PARTS = {
+    "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "output_dense"),
+    "TimeDistributed": ("layer",),
+}
+"""Classes that hold their arrays one level down, in these groups."""
 
 Arrays = dict[tuple[int, ...], list[StoredArray] | None]
 
+Groups = Sequence["h5py.Group"]
+"""The same place of the tree in every file that has it."""
 
-def arrays_of_tree(
-    model: KerasModel, group: h5py.Group, inside: hdf5.Inside | None
-) -> Arrays:
+
+def arrays_of_tree(model: KerasModel, groups: Groups, inside: hdf5.Inside | None) -> Arrays:
     """Give each layer its arrays, by key.
 
     Parameters
     ----------
     model : KerasModel
-    group : h5py.Group
-        The root of the file, or the group of a nested model.
+    groups : sequence of h5py.Group
+        The roots of the files, or the groups of a nested model.
     inside : hdf5.Inside or None
         Where the file lies inside another.
 
@@ -47,26 +55,26 @@ def arrays_of_tree(
     FormatError
         If there is no tree of layers, or it is not that of this model.
     """
-    container = next((name for name in CONTAINERS if name in hdf5.members(group)), None)
+    container = next((name for name in CONTAINERS if name in _members(groups)), None)
     found: Arrays = {}
     if container is None:
         if any(not layer.is_input for layer in model.layers):
             raise FormatError(
-                f"'{group.name}'",
+                f"'{groups[0].name}'",
                 got=f"no group '{CONTAINERS[0]}'",
                 expected="a group for each layer with weights",
                 next_step="The architecture and the weights are not of one model.",
             )
         return found
-    tree = _group(group, container)
-    held = set(hdf5.members(tree))
+    tree = _inner(groups, container)
+    held = _members(tree)
     names = group_names(model)
     renamed = _by_name(tree, held)
     for layer in model.layers:
         name = names.get(layer.key, "")
         if renamed.get(name, layer.name) != layer.name:
             raise FormatError(
-                f"'{tree.name}/{name}'",
+                f"'{tree[0].name}/{name}'",
                 got=f"the arrays of a layer '{renamed[name]}'",
                 expected=f"those of '{layer.name}'",
                 next_step="The architecture and the weights are not of one model.",
@@ -74,20 +82,23 @@ def arrays_of_tree(
         if name not in held:
             found[layer.key] = []
         elif layer.model is not None:
-            found.update(arrays_of_tree(layer.model, _group(tree, name), inside))
+            found.update(arrays_of_tree(layer.model, _inner(tree, name), inside))
         else:
-            found[layer.key] = _variables(layer, _group(tree, name), inside)
+            found[layer.key] = _variables(layer, _inner(tree, name), inside)
     return found
 
 
-def variables_of(group: h5py.Group) -> dict[str, list[StoredArray]]:
+def variables_of(groups: Groups) -> dict[str, list[StoredArray]]:
     """The arrays of every group of layers that has some, without an architecture."""
     found = {}
-    for container in set(CONTAINERS) & set(hdf5.members(group)):
-        tree = _group(group, container)
-        for name in hdf5.members(tree):
-            arrays = _numbered(_group(tree, name), None)
-            if arrays or hdf5.members(_group(tree, name)) not in ([], ["vars"]):
+    for container in CONTAINERS:
+        if container not in _members(groups):
+            continue
+        tree = _inner(groups, container)
+        for name in sorted(_members(tree)):
+            place = _inner(tree, name)
+            arrays = _numbered(place, None)
+            if arrays or not _members(place) <= {"vars"}:
                 found[name] = arrays
     return found
 
@@ -116,51 +127,68 @@ def snake_case(class_name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _by_name(tree: h5py.Group, held: set[str]) -> dict[str, str]:
+def _by_name(tree: Groups, held: set[str]) -> dict[str, str]:
     """What layers the groups say that they belong to, where they say so."""
     import h5py
 
     found = {}
-    for name in held:
-        group = hdf5.child(tree, name)
-        if not isinstance(group, h5py.Group) or "vars" not in hdf5.members(group):
-            continue
-        said = hdf5.attribute_text(hdf5.child(group, "vars"), "name")
-        if said is not None:
-            found[name] = said
+    for place in tree:
+        for name in held & set(hdf5.members(place)):
+            group = hdf5.child(place, name)
+            if not isinstance(group, h5py.Group) or "vars" not in hdf5.members(group):
+                continue
+            said = hdf5.attribute_text(hdf5.child(group, "vars"), "name")
+            if said is not None:
+                found[name] = said
     return found
 
 
 def _variables(
-    layer: KerasLayer, group: h5py.Group, inside: hdf5.Inside | None
+    layer: KerasLayer, groups: Groups, inside: hdf5.Inside | None
 ) -> list[StoredArray]:
     """The arrays of one layer in order."""
-    wrapped = _WRAPPERS.get(layer.class_name)
-    if wrapped is not None and wrapped in hdf5.members(group):
-        group = _group(group, wrapped)
-    return _numbered(group, inside)
+    held = _members(groups)
+    parts = [part for part in _PARTS.get(layer.class_name, ()) if part in held]
+    if not parts:
+        return _numbered(groups, inside)
+    return [array for part in parts for array in _numbered(_inner(groups, part), inside)]
 
 
-def _numbered(group: h5py.Group, inside: hdf5.Inside | None) -> list[StoredArray]:
+def _numbered(groups: Groups, inside: hdf5.Inside | None) -> list[StoredArray]:
     """The arrays 0, 1, ... in the group ``vars``."""
-    if "vars" not in hdf5.members(group):
+    if "vars" not in _members(groups):
         return []
-    variables = _group(group, "vars")
-    names = [str(name) for name in hdf5.members(variables)]
-    numbered = sorted((name for name in names if name.isdecimal()), key=int)
-    if numbered != [str(k) for k in range(len(names))]:
+    places = _inner(groups, "vars")
+    named = [(str(name), place) for place in places for name in hdf5.members(place)]
+    names = [name for name, _ in named]
+    numbered = sorted((pair for pair in named if pair[0].isdecimal()), key=_number)
+    if [name for name, _ in numbered] != [str(k) for k in range(len(names))]:
         raise FormatError(
-            f"'{variables.name}'",
+            f"'{places[0].name}'",
             got=", ".join(sorted(names)),
             expected="arrays named 0, 1, 2, ...",
         )
-    return [Hdf5Array(hdf5.dataset(variables, name), inside) for name in numbered]
+    return [Hdf5Array(hdf5.dataset(place, name), inside) for name, place in numbered]
 
 
-def _group(parent: h5py.Group, name: str) -> h5py.Group:
+def _number(pair: tuple[str, h5py.Group]) -> int:
+    return int(pair[0])
+
+
+def _members(groups: Groups) -> set[str]:
+    return {str(name) for group in groups for name in hdf5.members(group)}
+
+
+def _inner(groups: Groups, name: str) -> list[h5py.Group]:
+    """The place of this name below, in the files that have it."""
     import h5py
 
-    found = hdf5.child(parent, name)
-    if not isinstance(found, h5py.Group):
-        raise FormatError(f"'{found.name}'", got="a data set", expected="a group")
+    found = []
+    for parent in groups:
+        if name not in hdf5.members(parent):
+            continue
+        group = hdf5.child(parent, name)
+        if not isinstance(group, h5py.Group):
+            raise FormatError(f"'{group.name}'", got="a data set", expected="a group")
+        found.append(group)
     return found

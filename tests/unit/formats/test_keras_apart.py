@@ -134,3 +134,48 @@ def test_whole_models_have_their_own(tmp_path):
     shutil.copy(DATA / "keras333_sequential.keras", path)
     with pytest.raises(UsageError, match=r"--config: got 'c.json'.*Keras archive"):
         formats.load(str(path), ReadOptions(config="c.json"))
+
+
+def counted(path, layers, **more):
+    """Weights as Keras up to 0.3 wrote them: counted, without a name."""
+    with h5py.File(path, "w") as file:
+        file.attrs["nb_layers"] = len(layers)
+        for k, arrays in enumerate(layers):
+            group = file.create_group(f"layer_{k}")
+            group.attrs["nb_params"] = len(arrays)
+            for j, values in enumerate(arrays):
+                group[f"param_{j}"] = values
+        file.attrs.update(more)
+    return str(path)
+
+
+def test_layers_that_are_only_counted(tmp_path, rng):
+    shapes = ((3, 3), (3,)) * 11
+    values = [rng.standard_normal(shape) for shape in shapes]
+    layers = []
+    for k in range(0, 22, 2):
+        layers += [values[k : k + 2], []]
+    path = counted(tmp_path / "m.h5", layers)
+    steps = [
+        entry
+        for k in range(11)
+        for entry in (
+            layer("Dense", f"dense_{k}", output_dim=3, activation="linear"),
+            layer("Activation", f"act_{k}", activation="tanh"),
+        )
+    ]
+    config = tmp_path / "c.json"
+    config.write_text(json.dumps({"class_name": "Sequential", "config": steps}))
+    x = expected = rng.standard_normal((4, 3))
+    for k in range(0, 22, 2):
+        expected = np.tanh(expected @ values[k] + values[k + 1])
+    for options in (ReadOptions(config=str(config)), ReadOptions(activations="tanh")):
+        net = formats.load(path, options)
+        np.testing.assert_allclose(net.forward(x), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("number", [-1, 2, [1, 1], 10**9])
+def test_layers_that_are_counted_wrongly(tmp_path, number):
+    path = counted(tmp_path / "m.h5", [[np.eye(2)]], nb_layers=number)
+    with pytest.raises(FormatError, match=r"'nb_layers'.*expected one number up to 1"):
+        formats.load(path, ReadOptions(activations="tanh"))
