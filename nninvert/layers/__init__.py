@@ -12,6 +12,7 @@ from nninvert.layers._base import (
 )
 from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.convolution import Convolution
 from nninvert.layers.dense import Dense
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.graph import Graph, Node, Segment
@@ -24,11 +25,13 @@ from nninvert.layers.scaling import (
     Rescaling,
 )
 from nninvert.layers.softmax import LogSoftmax, Softmax
+from nninvert.layers.transposed_convolution import TransposedConvolution
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         BatchNormalization,
+        Convolution,
         Dense,
         Elementwise,
         Graph,
@@ -40,6 +43,7 @@ LAYERS: dict[str, type[Layer]] = {
         Rescaling,
         Reshape,
         Softmax,
+        TransposedConvolution,
     )
 }
 
@@ -60,6 +64,7 @@ __all__ = [
     "LAYERS",
     "AffineRun",
     "BatchNormalization",
+    "Convolution",
     "Dense",
     "DiagonalLayer",
     "Elementwise",
@@ -80,6 +85,7 @@ __all__ = [
     "Segment",
     "Shape",
     "Softmax",
+    "TransposedConvolution",
     "Weights",
     "layer_class",
     "size_of",

@@ -65,7 +65,7 @@ class LinearLayer(Layer):
     def product_and_rounding(self, x: Float64) -> tuple[Float64, Float64]:
         """A x, and a bound of its rounding in the plain forward pass, for rows x.
 
-        ``n eps (|A| |x| + |b|)``, twice the bound of sums of n products (Higham, Accuracy
+        ``k eps (|A| |x| + |b|)``, twice the bound of sums of k products (Higham, Accuracy
         and Stability, 2nd ed., section 3.1), so that computing a residual is covered too.
         """
         linear_map, bias = self.linear_part
@@ -85,10 +85,24 @@ class LinearLayer(Layer):
             found = self._preimage_inside(factor, target, radius, inside, context)
         else:
             x = factor.solve(target)
-            product, rounding = self.product_and_rounding(x)
+            product, rounding = self._product_and_solve_rounding(factor, x)
             found = _linear_preimage(factor, target, product, x, radius + rounding)
         shape = (y.shape[0], *self.input_shape)
         return _reshaped(found, shape)
+
+    def _product_and_solve_rounding(
+        self, factor: Factorisation, x: Float64
+    ) -> tuple[Float64, Float64]:
+        """A x, and what the solve behind x may have rounded, in units of y.
+
+        Where every y is reached the residual shows it. A least-squares solution hides it;
+        decompositions round like sums over all inputs, however few each output has.
+        """
+        product, rounding = self.product_and_rounding(x)
+        if factor.onto:
+            return product, rounding
+        linear_map = self.linear_part[0]
+        return product, rounding * (linear_map.shape[1] / linear_map.terms)
 
     def _preimage_inside(
         self,
@@ -110,7 +124,7 @@ class LinearLayer(Layer):
         # nearest x of the box is none.
         judged = x.copy()
         judged[missed] = factor.solve(target[missed])
-        product, rounding = self.product_and_rounding(judged)
+        product, rounding = self._product_and_solve_rounding(factor, judged)
         found = _linear_preimage(factor, target, product, judged, radius + rounding)
         found = replace(found, x=x)
         missed = missed[found.outside[missed] == 0]
@@ -146,7 +160,7 @@ def accumulated_rounding(parts: Sequence[LinearLayer], x: Float64) -> Float64:
 
 def _sum_rounding(linear_map: LinearMap, bias: Float64 | None, size: Float64) -> Float64:
     terms = size if bias is None else size + np.abs(bias)
-    return linear_map.shape[1] * tolerances.EPS64 * terms
+    return linear_map.terms * tolerances.EPS64 * terms
 
 
 def _flat(array: Float64) -> Float64:

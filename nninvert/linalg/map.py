@@ -63,6 +63,11 @@ class LinearMap(ABC):
         return self.adjoint(np.eye(self.shape[0]))
 
     @property
+    def terms(self) -> int:
+        """How many products are summed in one output, at most."""
+        return self.shape[1]
+
+    @property
     def stored_eps(self) -> float:
         """Spacing at 1 of the type the entries are stored in."""
         return tolerances.EPS64
@@ -257,6 +262,11 @@ class RepeatedMap(LinearMap):
         return pieces.reshape(*pieces.shape[:-2], -1)
 
     @property
+    def terms(self) -> int:
+        """That of the base."""
+        return self.base.terms
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Key of the base and the count."""
         return ("repeated", str(self.repeats), *self.base.key)
@@ -297,6 +307,11 @@ class ComposedMap(LinearMap):
         for part in self.parts:
             x = part.magnitude(x)
         return x
+
+    @property
+    def terms(self) -> int:
+        """The most of a single step."""
+        return max(part.terms for part in self.parts)
 
     @cached_property
     def key(self) -> tuple[str, ...]:

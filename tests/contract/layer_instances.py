@@ -5,6 +5,7 @@ from problems import conditioned, dense
 
 from nninvert.layers import (
     BatchNormalization,
+    Convolution,
     Dense,
     Elementwise,
     Graph,
@@ -15,6 +16,7 @@ from nninvert.layers import (
     Permute,
     Rescaling,
     Reshape,
+    TransposedConvolution,
 )
 from nninvert.layers.activations import activation_from_text
 from nninvert.layers.prelu import PReLU
@@ -49,6 +51,22 @@ def graph(*layers: Layer) -> Graph:
     return Graph(layers[0].input_shape, nodes)
 
 
+def _centred(*shape: int) -> np.ndarray:
+    """A kernel that is mostly its middle tap, which makes the layer well conditioned."""
+    kernel = 0.2 * _normal(*shape)
+    middle = tuple(k // 2 for k in shape[:-2])
+    kernel[middle] += 2.0 * np.eye(*shape[-2:])
+    return kernel
+
+
+def _convolution(shape: tuple[int, ...], kernel: np.ndarray, **options) -> Convolution:
+    return Convolution(shape, kernel, _normal(kernel.shape[-1]), **options)
+
+
+def _transposed(shape: tuple[int, ...], kernel: np.ndarray, **options):
+    return TransposedConvolution(shape, kernel, **options)
+
+
 def _batch_normalization(shape: tuple[int, ...], axes: tuple[int, ...], *names: str):
     size = tuple(shape[axis] for axis in axes)
     arrays = {
@@ -66,6 +84,23 @@ INSTANCES: dict[str, list[Layer]] = {
         _batch_normalization((4,), (0,), "gamma", "beta"),
         _batch_normalization((3, 4), (-1,), "gamma"),
         _batch_normalization((3, 4), (0,), "beta"),
+    ],
+    "convolution": [
+        _convolution((5, 2), _centred(3, 2, 2), padding="same"),
+        _convolution((5, 2), _centred(3, 2, 2), padding=[(1, 1)], padding_mode="circular"),
+        _convolution((6, 2), _normal(2, 2, 3), padding="causal", dilation=2),
+        _convolution((3, 3, 2), conditioned(2, 5.0, _random)[None, None]),
+        _convolution((4, 4, 2), _normal(2, 2, 2, 8), strides=2),
+        _convolution((4, 4, 2), _normal(3, 3, 2, 2), strides=2, padding="same"),
+        _convolution((5, 4, 1), _normal(1, 1, 1, 2), strides=2),
+        _convolution(
+            (4, 3, 3),
+            _centred(3, 3, 1, 4),
+            groups=4,
+            padding="same",
+            data_format="channels_first",
+        ),
+        _convolution((2, 2, 2, 1), _normal(2, 2, 2, 1, 2), padding=[1, 0, (0, 1)]),
     ],
     "dense": [
         _dense((5,), 5),
@@ -113,6 +148,19 @@ INSTANCES: dict[str, list[Layer]] = {
     ],
     "reshape": [Reshape((2, 3), (6,)), Reshape((6,), (-1, 2)), Reshape((4,), (4,))],
     "softmax": [Softmax((4,), 0), Softmax((2, 3), -1)],
+    "transposed_convolution": [
+        _transposed((4, 2), _centred(3, 2, 2), padding="same"),
+        _transposed((2, 3), _normal(2, 4, 3), strides=2),
+        _transposed((2, 2, 4), _normal(2, 2, 1, 4), strides=2),
+        _transposed(
+            (2, 3, 2),
+            _normal(3, 2, 2, 2),
+            strides=(2, 1),
+            padding=(1, 0),
+            output_padding=(1, 0),
+            data_format="channels_first",
+        ),
+    ],
 }
 
 
