@@ -275,6 +275,35 @@ class Rescaling(DiagonalLayer):
         return cls(input_shape, scale, offset)
 
 
+def per_axis_rescaling(
+    input_shape: Shape,
+    gamma: NDArray[np.generic] | None,
+    beta: NDArray[np.generic] | None,
+    axes: tuple[int, ...],
+) -> tuple[Rescaling, ...]:
+    """Return the ``y = gamma x + beta`` that follows a normalisation; none of both: ().
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+    gamma, beta : arrays or None
+        One number for each unit of `axes`, in the order of these; None for 1 and 0.
+    axes : tuple of int
+        Axes of `input_shape`, ascending, not counting the batch.
+    """
+    if gamma is None and beta is None:
+        return ()
+    places = positive_axes(axes, input_shape)
+    stretched = [n if k in places else 1 for k, n in enumerate(input_shape)]
+    given = {"gamma": gamma, "beta": beta}
+    for name, values in given.items():
+        if values is not None:
+            along_axes(values, places, input_shape, name)
+    scale = np.ones(()) if gamma is None else gamma.reshape(stretched)
+    offset = np.zeros(()) if beta is None else beta.reshape(stretched)
+    return (Rescaling(input_shape, scale, offset),)
+
+
 def _broadcasts(shape: Shape, wanted: Shape) -> bool:
     """Whether numpy's rules stretch `shape` to `wanted` itself."""
     ends = zip(reversed(shape), reversed(wanted), strict=False)

@@ -80,7 +80,7 @@ class SoftmaxLayer(Layer):
     @property
     def seen(self) -> LinearMap:
         """All but the mean of each group."""
-        return CentringMap(self.input_shape, self.axis)
+        return CentringMap(self.input_shape, (self.axis,))
 
     @property
     @abstractmethod

@@ -27,21 +27,22 @@ constant that is determined worse is treated as free, which claims less."""
 
 
 class CentringMap(LinearMap):
-    """Subtract from all units along one axis their mean: an orthogonal projection.
+    """Subtract from the units of each group their mean: an orthogonal projection.
 
     Parameters
     ----------
     shape : tuple of int
         Of the units, without the batch.
-    axis : int
-        From 0.
+    axes : tuple of int
+        From 0: along which a group extends.
     """
 
-    def __init__(self, shape: tuple[int, ...], axis: int) -> None:
-        self._units, self._axis = shape, axis - len(shape)
+    def __init__(self, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+        self._units = shape
+        self._axes = tuple(axis - len(shape) for axis in axes)
         n = math.prod(shape)
         self.shape = (n, n)
-        self.group_size = shape[axis]
+        self.group_size = math.prod(shape[axis] for axis in axes)
 
     def apply(self, x: Float64) -> Float64:
         """Subtract the means."""
@@ -57,20 +58,21 @@ class CentringMap(LinearMap):
 
     def _less_means(self, x: Float64, sign: float) -> Float64:
         units = x.reshape(*x.shape[:-1], *self._units)
-        mean = units.mean(axis=self._axis, keepdims=True)
+        mean = units.mean(axis=self._axes, keepdims=True)
         return np.asarray((units + sign * mean).reshape(x.shape))
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Kind, shape and axis."""
-        return ("centring", str(self._units), str(self._axis))
+        """Kind, shape and axes."""
+        return ("centring", str(self._units), str(self._axes))
 
     @property
     def constants(self) -> Float64:
         """E^T: for each group a row of ones at its units, shape (groups, n)."""
         n = self.shape[0]
         groups = n // self.group_size
-        units = np.moveaxis(np.arange(n).reshape(self._units), self._axis, -1)
+        inside = tuple(range(-len(self._axes), 0))
+        units = np.moveaxis(np.arange(n).reshape(self._units), self._axes, inside)
         found = np.zeros((groups, n))
         found[np.arange(groups)[:, None], units.reshape(groups, -1)] = 1.0
         return found

@@ -109,7 +109,7 @@ def test_saturated_values_before_are_no_proof(kind):
 
 def test_it_is_the_layer_but_for_its_solves(rng):
     layer = dense(rng.standard_normal((6, 4)), rng.standard_normal(6))
-    seen = Projected(layer, CentringMap((6,), 0))
+    seen = Projected(layer, CentringMap((6,), (0,)))
     x, dx = rng.standard_normal((2, 3, 4))
     np.testing.assert_array_equal(seen.forward(x), layer.forward(x))
     near, plain = seen.linearize(x), layer.linearize(x)

@@ -15,13 +15,13 @@ groups = pytest.mark.parametrize(("shape", "axis"), GROUPS)
 
 def projected(matrix, shape, axis):
     """P A and its factorisation."""
-    linear_map = compose([DenseMap(ArrayMatrix(matrix)), CentringMap(shape, axis)])
+    linear_map = compose([DenseMap(ArrayMatrix(matrix)), CentringMap(shape, (axis,))])
     return linear_map, factorise(linear_map, Context())
 
 
 @groups
 def test_it_is_the_projection_off_the_constants(shape, axis, rng):
-    centring = CentringMap(shape, axis)
+    centring = CentringMap(shape, (axis,))
     matrix, constants = centring.dense(), centring.constants
     np.testing.assert_allclose(matrix @ matrix, matrix, atol=1e-15)
     np.testing.assert_array_equal(matrix, matrix.T)
@@ -33,7 +33,7 @@ def test_it_is_the_projection_off_the_constants(shape, axis, rng):
     means = x.reshape(4, *shape).mean(axis=axis + 1, keepdims=True)
     expected = (x.reshape(4, *shape) - means).reshape(4, 6)
     np.testing.assert_allclose(centring.apply(x), expected, atol=1e-15)
-    assert centring.key != CentringMap((3, 2), 0).key
+    assert centring.key != CentringMap((3, 2), (0,)).key
 
 
 def matrices(n, rng):
