@@ -12,20 +12,24 @@ from nninvert.layers._base import (
 )
 from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.centred import GroupNormalization, LayerNormalization
 from nninvert.layers.convolution import Convolution
 from nninvert.layers.dense import Dense
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.graph import Graph, Node, Segment
 from nninvert.layers.prelu import PReLU
 from nninvert.layers.reshape import Identity, Permute, Reshape
+from nninvert.layers.rms_normalization import RMSNormalization
 from nninvert.layers.scaling import (
     BatchNormalization,
     DiagonalLayer,
     Normalization,
     Rescaling,
+    per_axis_rescaling,
 )
 from nninvert.layers.softmax import LogSoftmax, Softmax
 from nninvert.layers.transposed_convolution import TransposedConvolution
+from nninvert.layers.unit_normalization import UnitNormalization
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
@@ -35,15 +39,19 @@ LAYERS: dict[str, type[Layer]] = {
         Dense,
         Elementwise,
         Graph,
+        GroupNormalization,
         Identity,
+        LayerNormalization,
         LogSoftmax,
         Normalization,
         PReLU,
         Permute,
+        RMSNormalization,
         Rescaling,
         Reshape,
         Softmax,
         TransposedConvolution,
+        UnitNormalization,
     )
 }
 
@@ -70,8 +78,10 @@ __all__ = [
     "Elementwise",
     "Facts",
     "Graph",
+    "GroupNormalization",
     "Identity",
     "Layer",
+    "LayerNormalization",
     "LinearLayer",
     "Linearization",
     "LogSoftmax",
@@ -80,13 +90,16 @@ __all__ = [
     "PReLU",
     "Permute",
     "Preimage",
+    "RMSNormalization",
     "Rescaling",
     "Reshape",
     "Segment",
     "Shape",
     "Softmax",
     "TransposedConvolution",
+    "UnitNormalization",
     "Weights",
     "layer_class",
+    "per_axis_rescaling",
     "size_of",
 ]

@@ -16,6 +16,17 @@ from nninvert.layers import Graph, Layer, LinearLayer
 Float64 = np.ndarray
 
 
+TOGETHER = (
+    "group_normalization",
+    "layer_normalization",
+    "log_softmax",
+    "rms_normalization",
+    "softmax",
+    "unit_normalization",
+)
+"""Kinds whose units are outside together, in groups: not one by one."""
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(7)
 
@@ -166,8 +177,8 @@ def outside_is_said(layer: Layer, x: Float64) -> None:
         assert np.isfinite(found.x).all()
         named = _flat(beyond)[np.arange(len(beyond)), found.unit]
         np.testing.assert_array_equal(found.value, named)
-        if layer.kind in ("softmax", "log_softmax"):
-            continue  # There the units of a group are outside together.
+        if layer.kind in TOGETHER:
+            continue
         assert (found.unit == unit).all()
         edge = beyond.copy()
         _flat(edge)[:, unit] = bound + sign * 0.5e-3

@@ -19,8 +19,11 @@ from nninvert.layers import (
     TransposedConvolution,
 )
 from nninvert.layers.activations import activation_from_text
+from nninvert.layers.centred import GroupNormalization, LayerNormalization
 from nninvert.layers.prelu import PReLU
+from nninvert.layers.rms_normalization import RMSNormalization
 from nninvert.layers.softmax import LogSoftmax, Softmax
+from nninvert.layers.unit_normalization import UnitNormalization
 from nninvert.linalg.stored import ArrayMatrix
 
 _random = np.random.default_rng(11)
@@ -130,7 +133,17 @@ INSTANCES: dict[str, list[Layer]] = {
         graph(Reshape((2, 3), (6,)), graph(_dense((6,), 6), _activation("elu", 6))),
         graph(_activation("exponential", 3), _activation("relu", 3)),
     ],
+    "group_normalization": [
+        GroupNormalization((4,), 2, -1, 1e-3),
+        GroupNormalization((2, 3, 4), 2, -1, 1e-3),
+        GroupNormalization((4, 3), 4, 0, 1e-5),
+    ],
     "identity": [Identity((4,)), Identity((2, 3))],
+    "layer_normalization": [
+        LayerNormalization((4,), (0,), 1e-3),
+        LayerNormalization((3, 4), (-1,), 1e-5),
+        LayerNormalization((3, 2, 2), (0, 2), 1.0),
+    ],
     "log_softmax": [LogSoftmax((4,), 0), LogSoftmax((2, 3), -1)],
     "normalization": [
         Normalization((4,), _normal(4), _positive(4), (0,), invert=False),
@@ -147,7 +160,17 @@ INSTANCES: dict[str, list[Layer]] = {
         Rescaling((2, 3), _normal(3), _normal(2, 1)),
     ],
     "reshape": [Reshape((2, 3), (6,)), Reshape((6,), (-1, 2)), Reshape((4,), (4,))],
+    "rms_normalization": [
+        RMSNormalization((4,), (0,), 1e-2),
+        RMSNormalization((3, 4), (-1,), 1e-3),
+        RMSNormalization((3, 2, 2), (0, 2), 1.0),
+    ],
     "softmax": [Softmax((4,), 0), Softmax((2, 3), -1)],
+    "unit_normalization": [
+        UnitNormalization((4,), (0,), 1e-12),
+        UnitNormalization((2, 3), (-1,), 1e-6),
+        UnitNormalization((2, 3), (0, 1), 2.0),
+    ],
     "transposed_convolution": [
         _transposed((4, 2), _centred(3, 2, 2), padding="same"),
         _transposed((2, 3), _normal(2, 4, 3), strides=2),
