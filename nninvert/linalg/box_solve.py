@@ -109,7 +109,10 @@ def solve_in_box(
     solution = BoxSolution(
         np.empty((rows, n)), np.zeros(rows, np.bool_), np.zeros((rows, m))
     )
-    _newton(system, solution, np.arange(rows), should_stop)
+    # Multipliers of rows without a solution grow without bound, until their squares have no
+    # place in float64: such rows count as not met.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        _newton(system, solution, np.arange(rows), should_stop)
     missed = np.flatnonzero(~solution.met)
     if missed.size:
         solution.x[missed] = _nearest(system.take(missed), should_stop)
