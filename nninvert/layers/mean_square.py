@@ -173,7 +173,6 @@ class MeanSquareLayer(Layer):
         z, possible = self._met(box)
         end = self.groups.size * NEAR_THE_END
         inside = sum_of_squares(z) < end
-        possible &= ~np.any(box.least > self.groups.size, axis=-1, keepdims=True)
         edge = possible & ~inside
         if edge.any():
             rows = edge[..., 0]

@@ -218,13 +218,43 @@ def test_origins_of_all_values_within_the_radius_lie_within_that_of_x(
     x = values(layer, size=float(rng.uniform(0.1, 3.0)), seed=seed)
     truth = layer.forward(x)
     radius = size * rng.uniform(0.0, 1.0, truth.shape)
-    y = truth + radius * rng.uniform(-1.0, 1.0, truth.shape)
-    found = invert(layer, y, radius)
+    off = rng.uniform(-1.0, 1.0, truth.shape)
+    # Rows of which the truth is the longest, or the shortest, point within the radius.
+    off[:2], off[2:4] = -np.sign(truth[:2]), np.sign(truth[2:4])
+    y = truth + radius * off
+    found = invert(layer, y, radius * (1.0 + 1e-9))
     assert not found.proved.any()
     assert (found.outside == 0).all()
     assert (np.abs(seen(layer, x) - found.x) <= found.radius).all()
     again = layer.forward(found.x)
-    assert (np.abs(again - y) <= radius + 1e-12).all()
+    assert (np.abs(again - y) <= radius * (1.0 + 1e-9) + 1e-12).all()
+
+
+@every
+@pytest.mark.parametrize("epsilon", [1.0, 1e-3])
+def test_the_radius_holds_at_the_ends_of_what_is_known(make, epsilon):
+    """The longest and the shortest origins of one relative error, which moves all alike."""
+    layer = make(epsilon)
+    x = values(layer, size=0.5)
+    truth = layer.forward(x)
+    for sign in (-1.0, 1.0):
+        y = truth * (1.0 + sign * 2e-4)
+        found = invert(layer, y, 2.0001e-4 * np.abs(truth))
+        gap = np.abs(seen(layer, x) - found.x)
+        finite = found.radius < 1e50
+        assert finite.any()
+        assert (gap <= found.radius).all()
+        assert (gap[finite] >= 0.3 * found.radius[finite]).all()
+
+
+@centred
+def test_a_large_mean_leaves_values_that_add_up_to_zero(make):
+    layer = make(1e-5)
+    x = 2e15 + np.round(16.0 * values(layer)) / 4.0
+    y = layer.forward(x).reshape(len(x), -1)
+    for group in members(layer):
+        np.testing.assert_allclose(y[:, group].sum(axis=1), 0.0, atol=1e-14)
+    assert not invert(layer, layer.forward(x)).outside.any()
 
 
 @every
