@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nninvert import tolerances
 from nninvert.context import Context, FactorKey, Notice
 from nninvert.linalg.centring import CentringMap, factor_centred
+from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
+from nninvert.linalg.convolution_solve import factor_convolution
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.large import factor_large_rectangular, factor_large_square
 from nninvert.linalg.lu import factor_lu
@@ -66,6 +70,7 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     composition, all nonsingular and square   one after the other
     composition that ends in centring         that of the rest, with constants
     sparse matrix               by its pattern: see `sparse_solve`
+    convolution                 by its windows: see `convolution_solve`
     small square matrix         LU
     singular or not square, rows or columns of uneven size   see `scaled`
     singular square matrix      SVD
@@ -93,6 +98,10 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
             return ChainFactor(linear_map, parts)
     if isinstance(linear_map, SparseMap):
         return factor_sparse(linear_map, context)
+    if isinstance(linear_map, ConvolutionMap | TransposedConvolutionMap):
+        made = factor_convolution(linear_map, context, partial(factorise, context=context))
+        if made is not None:
+            return made
     m, n = linear_map.shape
     large = not tolerances.svd_is_cheap(linear_map.shape)
     if m == n and large and isinstance(linear_map, DenseMap):

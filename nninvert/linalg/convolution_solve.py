@@ -1,0 +1,132 @@
+"""How a convolution is solved: chosen from where its windows lie, before any work is done.
+
+=========================================  =============================================
+convolution                                way
+=========================================  =============================================
+windows share nothing                      one system for a window: see `patches`
+circular padding, whole strides            one system for a frequency: see `circulant`
+small                                      like a dense matrix of its size
+square, LU of its sparse matrix affordable sparse or band LU: see `sparse_plan`
+square, grid of as many cells as windows   GMRES with the circular one beside it
+other                                      LSMR or GMRES, without a matrix
+=========================================  =============================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from nninvert import tolerances
+from nninvert.context import Context, Notice
+from nninvert.linalg.circulant import CirculantFactor, Frequencies, needed_bytes
+from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
+from nninvert.linalg.convolution_ends import (
+    CellEnd,
+    End,
+    OutputEnd,
+    WindowEnd,
+    are_separate,
+    cell_kernels,
+    is_cyclic,
+    window_matrices,
+)
+from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.iterative import IterativeFactor
+from nninvert.linalg.map import DenseMap
+from nninvert.linalg.patches import PatchFactor
+from nninvert.linalg.probe import probe
+from nninvert.linalg.sparse import SparseMap
+from nninvert.linalg.sparse_plan import SparseWay, sparse_plan
+from nninvert.linalg.sparse_solve import factor_sparse
+from nninvert.linalg.stored import ArrayMatrix
+
+AnyConvolution = ConvolutionMap | TransposedConvolutionMap
+
+_ENTRY_BYTES = 64
+"""Of memory that building the sparse matrix takes for each entry."""
+
+
+def factor_convolution(
+    linear_map: AnyConvolution,
+    context: Context,
+    factorise: Callable[[DenseMap], Factorisation],
+) -> Factorisation | None:
+    """Choose and make the factorisation of a convolution, or of its transpose.
+
+    Parameters
+    ----------
+    linear_map : ConvolutionMap or TransposedConvolutionMap
+    context : Context
+        Its memory decides what is held; its engine may ask for iteration.
+    factorise : callable
+        Makes, or finds, the factorisation of one window's matrix.
+
+    Returns
+    -------
+    Factorisation or None
+        None for a small one that is as well solved by its dense matrix.
+    """
+    base = base_of(linear_map)
+    if are_separate(base):
+        return _of_windows(linear_map, factorise)
+    if is_cyclic(base) and _fits(base, context):
+        return CirculantFactor(linear_map, frequencies_of(linear_map), context)
+    if tolerances.svd_is_cheap(linear_map.shape):
+        return None
+    return _sparse(linear_map, context) or _iterated(linear_map, context)
+
+
+def base_of(linear_map: AnyConvolution) -> ConvolutionMap:
+    """The convolution itself, or that of which it is the transpose."""
+    if isinstance(linear_map, TransposedConvolutionMap):
+        return linear_map.base
+    return linear_map
+
+
+def frequencies_of(linear_map: AnyConvolution) -> Frequencies:
+    """The map, or the one with circular padding beside it, frequency by frequency."""
+    base = base_of(linear_map)
+    found = Frequencies.of_kernels(
+        base.windows.counts, CellEnd(base), OutputEnd(base), cell_kernels(base)
+    )
+    return found if linear_map is base else found.transposed
+
+
+def _of_windows(
+    linear_map: AnyConvolution, factorise: Callable[[DenseMap], Factorisation]
+) -> PatchFactor:
+    base = base_of(linear_map)
+    matrices = [DenseMap(ArrayMatrix(matrix)) for matrix in window_matrices(base)]
+    ends: list[End] = [WindowEnd(base), OutputEnd(base)]
+    if linear_map is not base:
+        matrices = [matrix.transposed for matrix in matrices]
+        ends.reverse()
+    positions = math.prod(base.windows.counts)
+    bases = [factorise(matrix) for matrix in matrices]
+    return PatchFactor(linear_map.shape, positions, ends[0], ends[1], bases)
+
+
+def _fits(base: ConvolutionMap, context: Context) -> bool:
+    windows = base.windows
+    cell = math.prod(windows.strides) * base.fan_in
+    needed = needed_bytes(windows.counts, base.groups, base.group_channels, cell)
+    return needed <= context.memory // 2
+
+
+def _sparse(linear_map: AnyConvolution, context: Context) -> Factorisation | None:
+    """LU of the sparse matrix, where it is square and that is affordable."""
+    square = linear_map.shape[0] == linear_map.shape[1]
+    held = _ENTRY_BYTES * base_of(linear_map).entries
+    if not square or held > context.memory or context.engine == "iterative":
+        return None
+    sparse_map = SparseMap(linear_map.sparse())
+    if sparse_plan(sparse_map, context).way is SparseWay.ITERATION:
+        return None
+    return factor_sparse(sparse_map, context)
+
+
+def _iterated(linear_map: AnyConvolution, context: Context) -> IterativeFactor:
+    outlook = probe(linear_map, context)
+    context.emit(Notice(f"iterating: {outlook.reason}"))
+    return IterativeFactor(linear_map, outlook, context)

@@ -1,0 +1,158 @@
+"""Convolutions are solved by structure; what is said of them is true of their matrix."""
+
+import numpy as np
+import pytest
+
+from nninvert.context import Context
+from nninvert.layers import Convolution
+from nninvert.linalg.convolution import TransposedConvolutionMap
+from nninvert.linalg.factor import select_factorisation
+from nninvert.outcome import Kind
+
+_random = np.random.default_rng(23)
+
+
+def kernel(*shape: int) -> np.ndarray:
+    return _random.standard_normal(shape)
+
+
+WINDOWS = "windows that share nothing"
+CIRCULAR = "circular"
+
+# Shape, kernel, options, what the reason says.
+CASES = {
+    "pointwise": ((4, 5, 3), kernel(1, 1, 3, 3), {}, WINDOWS),
+    "pointwise, wide": ((4, 5, 3), kernel(1, 1, 3, 2), {}, WINDOWS),
+    "pointwise, tall": ((6, 3), kernel(1, 3, 5), {}, WINDOWS),
+    "pointwise in groups": ((5, 6), kernel(1, 2, 9), {"groups": 3}, WINDOWS),
+    "pointwise, strides": ((5, 4, 3), kernel(1, 1, 3, 4), {"strides": 2}, WINDOWS),
+    "patches": ((4, 6, 2), kernel(2, 3, 2, 12), {"strides": (2, 3)}, WINDOWS),
+    "patches, wide": ((6, 4, 2), kernel(2, 2, 2, 5), {"strides": 2}, WINDOWS),
+    "patches, inputs left over": ((7, 2), kernel(2, 2, 9), {"strides": 3}, WINDOWS),
+    "patches, first": (
+        (4, 3, 4, 2),
+        kernel(2, 2, 2, 2, 6),
+        {"strides": 2, "groups": 2, "data_format": "channels_first"},
+        WINDOWS,
+    ),
+    "one window": ((3, 2, 2), kernel(3, 2, 2, 7), {}, WINDOWS),
+    "circular": (
+        (6, 5, 2),
+        kernel(3, 3, 2, 2),
+        {"padding": (1, 1), "padding_mode": "circular"},
+        CIRCULAR,
+    ),
+    "circular, even": (
+        (6, 3),
+        kernel(4, 3, 3),
+        {"padding": [(1, 2)], "padding_mode": "circular"},
+        CIRCULAR,
+    ),
+    "circular, wide": (
+        (5, 3),
+        kernel(3, 3, 2),
+        {"padding": "same", "padding_mode": "circular"},
+        CIRCULAR,
+    ),
+    "circular, tall": (
+        (5, 2),
+        kernel(3, 2, 3),
+        {"padding": "same", "padding_mode": "circular"},
+        CIRCULAR,
+    ),
+    "circular, strides": (
+        (6, 4, 1),
+        kernel(3, 3, 1, 4),
+        {"padding": "same", "padding_mode": "circular", "strides": 2},
+        CIRCULAR,
+    ),
+    "circular, dilation, groups, first": (
+        (4, 5, 6),
+        kernel(3, 2, 2, 4),
+        {
+            "padding": [(2, 2), (0, 1)],
+            "padding_mode": "circular",
+            "dilation": (2, 1),
+            "groups": 2,
+            "data_format": "channels_first",
+        },
+        CIRCULAR,
+    ),
+    "circular in three dimensions": (
+        (3, 4, 2, 2),
+        kernel(3, 3, 1, 2, 2),
+        {"padding": "same", "padding_mode": "circular"},
+        CIRCULAR,
+    ),
+    "circular, wound twice": (
+        (2, 2),
+        kernel(4, 2, 2),
+        {"padding": [(2, 1)], "padding_mode": "circular"},
+        CIRCULAR,
+    ),
+    "same": ((5, 4, 2), kernel(3, 3, 2, 2), {"padding": "same"}, "LU"),
+    "causal": ((7, 2), kernel(3, 2, 2), {"padding": "causal"}, "LU"),
+    "valid": ((6, 5, 2), kernel(3, 3, 2, 3), {}, "SVD"),
+}
+
+
+def maps():
+    """The convolutions and their transposes."""
+    found = []
+    for name, (shape, values, options, reason) in CASES.items():
+        linear_map = Convolution(shape, values, **options).linear_part[0]
+        found.append(pytest.param(linear_map, reason, id=name))
+        turned = TransposedConvolutionMap(linear_map)
+        found.append(pytest.param(turned, reason, id=f"transposed {name}"))
+    return found
+
+
+@pytest.mark.parametrize(("linear_map", "reason"), maps())
+def test_solutions_and_spectrum_are_those_of_the_matrix(linear_map, reason):
+    factor = select_factorisation(linear_map, Context())
+    assert reason in factor.reason
+    check(factor, linear_map.dense())
+
+
+def check(factor, matrix):
+    """Everything that a factorisation answers, against the dense matrix."""
+    m, n = matrix.shape
+    inverse = np.linalg.pinv(matrix)
+    values = np.linalg.svd(matrix, compute_uv=False)
+    assert factor.shape == (m, n)
+    assert factor.rank == np.linalg.matrix_rank(matrix)
+    y, x = _random.standard_normal((2, 3, m)), _random.standard_normal((2, 3, n))
+    close = {"rtol": 1e-9, "atol": 1e-9 * np.abs(inverse).max()}
+    np.testing.assert_allclose(factor.solve(y), y @ inverse.T, **close)
+    np.testing.assert_allclose(factor.solve_roughly(y), y @ inverse.T, **close)
+    np.testing.assert_allclose(factor.solve_transposed(x), x @ inverse, **close)
+    assert factor.solve(y[:0]).shape == (0, 3, n)
+    found = factor.spectrum()
+    assert found.shape == (m, n)
+    assert found.kind is Kind.EXACT
+    assert found.rank == factor.rank
+    assert found.largest == pytest.approx(values[0], rel=1e-12)
+    assert found.smallest == pytest.approx(values[-1], rel=1e-9, abs=1e-14 * values[0])
+    radius = np.abs(_random.standard_normal((2, m)))
+    spread, least = factor.spread(radius), radius @ np.abs(inverse).T
+    assert (spread >= least * (1.0 - 1e-12) - 1e-14 * least.max()).all()
+    np.testing.assert_allclose(spread, least, **close)
+
+
+def test_frequencies_that_the_kernel_removes_are_lost():
+    """A kernel whose entries sum to zero loses the mean of each channel."""
+    values = np.array([1.0, -2.0, 1.0])[:, None, None] * np.eye(2)
+    layer = Convolution((8, 2), values, padding="same", padding_mode="circular")
+    linear_map = layer.linear_part[0]
+    factor = select_factorisation(linear_map, Context())
+    assert (factor.rank, factor.nullity) == (14, 2)
+    assert not factor.spectrum().full_rank
+    check(factor, linear_map.dense())
+
+
+def test_rank_of_weights_as_stored():
+    """float32 weights that are singular but for rounding are so in every window."""
+    matrix = np.outer([1.0, 3.0], [1.0, 1.0 / 3.0]).astype(np.float32)
+    layer = Convolution((5, 4, 2), matrix[None, None])
+    found = select_factorisation(layer.linear_part[0], Context()).spectrum()
+    assert (found.rank, found.rank_stored) == (40, 20)
