@@ -12,12 +12,20 @@ from nninvert.layers._base import (
 )
 from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.average_pooling import (
+    AdaptiveAveragePooling,
+    AveragePooling,
+    GlobalAveragePooling,
+)
 from nninvert.layers.centred import GroupNormalization, LayerNormalization
 from nninvert.layers.convolution import Convolution
 from nninvert.layers.dense import Dense
+from nninvert.layers.depth_space import DepthToSpace, SpaceToDepth
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.graph import Graph, Node, Segment
+from nninvert.layers.grid_edges import Cropping, Padding
 from nninvert.layers.prelu import PReLU
+from nninvert.layers.repetition import RepeatVector, Tile
 from nninvert.layers.reshape import Identity, Permute, Reshape
 from nninvert.layers.rms_normalization import RMSNormalization
 from nninvert.layers.scaling import (
@@ -30,14 +38,20 @@ from nninvert.layers.scaling import (
 from nninvert.layers.softmax import LogSoftmax, Softmax
 from nninvert.layers.transposed_convolution import TransposedConvolution
 from nninvert.layers.unit_normalization import UnitNormalization
+from nninvert.layers.upsampling import UpSampling
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
+        AdaptiveAveragePooling,
+        AveragePooling,
         BatchNormalization,
         Convolution,
+        Cropping,
         Dense,
+        DepthToSpace,
         Elementwise,
+        GlobalAveragePooling,
         Graph,
         GroupNormalization,
         Identity,
@@ -45,13 +59,18 @@ LAYERS: dict[str, type[Layer]] = {
         LogSoftmax,
         Normalization,
         PReLU,
+        Padding,
         Permute,
         RMSNormalization,
+        RepeatVector,
         Rescaling,
         Reshape,
         Softmax,
+        SpaceToDepth,
+        Tile,
         TransposedConvolution,
         UnitNormalization,
+        UpSampling,
     )
 }
 
@@ -70,13 +89,18 @@ def layer_class(kind: str, place: tuple[int | str, str]) -> type[Layer]:
 
 __all__ = [
     "LAYERS",
+    "AdaptiveAveragePooling",
     "AffineRun",
+    "AveragePooling",
     "BatchNormalization",
     "Convolution",
+    "Cropping",
     "Dense",
+    "DepthToSpace",
     "DiagonalLayer",
     "Elementwise",
     "Facts",
+    "GlobalAveragePooling",
     "Graph",
     "GroupNormalization",
     "Identity",
@@ -88,16 +112,21 @@ __all__ = [
     "Node",
     "Normalization",
     "PReLU",
+    "Padding",
     "Permute",
     "Preimage",
     "RMSNormalization",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "Segment",
     "Shape",
     "Softmax",
+    "SpaceToDepth",
+    "Tile",
     "TransposedConvolution",
     "UnitNormalization",
+    "UpSampling",
     "Weights",
     "layer_class",
     "per_axis_rescaling",

@@ -14,6 +14,7 @@ from nninvert.linalg.centring import CentringMap, factor_centred
 from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
 from nninvert.linalg.convolution_solve import factor_convolution
 from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.kronecker import KroneckerFactor, KroneckerMap
 from nninvert.linalg.large import factor_large_rectangular, factor_large_square
 from nninvert.linalg.lu import factor_lu
 from nninvert.linalg.map import (
@@ -26,6 +27,7 @@ from nninvert.linalg.map import (
     RepeatedMap,
     compose,
 )
+from nninvert.linalg.orthogonal import OrthogonalFactor, column_lengths, row_lengths
 from nninvert.linalg.scaled import ScaledFactor, uneven_scales
 from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.sparse_solve import factor_sparse
@@ -67,6 +69,7 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     identity, permutation       none needed
     diagonal                    division
     equal blocks                that of one block
+    Kronecker product           one for each axis
     composition, all nonsingular and square   one after the other
     composition that ends in centring         that of the rest, with constants
     sparse matrix               by its pattern: see `sparse_solve`
@@ -85,6 +88,9 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         return DiagonalFactor(linear_map)
     if isinstance(linear_map, RepeatedMap):
         return RepeatedFactor(linear_map, factorise(linear_map.base, context))
+    if isinstance(linear_map, KroneckerMap):
+        axes = [_factor_axis(part, context) for part in linear_map.parts]
+        return KroneckerFactor(linear_map, axes)
     if isinstance(linear_map, ComposedMap):
         *before, last = linear_map.parts
         if isinstance(last, CentringMap):
@@ -110,6 +116,16 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         return factor_large_rectangular(linear_map, context)
     found = factor_lu(linear_map) if m == n else None
     return found or _scaled(linear_map, context) or _decomposed(linear_map, context)
+
+
+def _factor_axis(part: LinearMap, context: Context) -> Factorisation:
+    """Of one part of a Kronecker product: by structure, or exactly where that is cheap."""
+    for lengths, by_rows in ((row_lengths(part), True), (column_lengths(part), False)):
+        if lengths is not None:
+            return OrthogonalFactor(part, lengths, by_rows=by_rows)
+    if tolerances.svd_is_cheap(part.shape):
+        return SvdFactor(part, "SVD")
+    return factorise(part, context)
 
 
 def _scaled(linear_map: LinearMap, context: Context) -> ScaledFactor | None:

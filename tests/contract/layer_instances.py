@@ -4,19 +4,29 @@ import numpy as np
 from problems import conditioned, dense
 
 from nninvert.layers import (
+    AdaptiveAveragePooling,
+    AveragePooling,
     BatchNormalization,
     Convolution,
+    Cropping,
     Dense,
+    DepthToSpace,
     Elementwise,
+    GlobalAveragePooling,
     Graph,
     Identity,
     Layer,
     Node,
     Normalization,
+    Padding,
     Permute,
+    RepeatVector,
     Rescaling,
     Reshape,
+    SpaceToDepth,
+    Tile,
     TransposedConvolution,
+    UpSampling,
 )
 from nninvert.layers.activations import activation_from_text
 from nninvert.layers.centred import GroupNormalization, LayerNormalization
@@ -183,6 +193,54 @@ INSTANCES: dict[str, list[Layer]] = {
             output_padding=(1, 0),
             data_format="channels_first",
         ),
+    ],
+    "adaptive_average_pooling": [
+        AdaptiveAveragePooling((5, 7, 2), (2, 3)),
+        AdaptiveAveragePooling((2, 6), 2, "channels_first"),
+    ],
+    "average_pooling": [
+        AveragePooling((4, 6, 2), 2),
+        AveragePooling((7, 2), 3, strides=2),
+        AveragePooling((5, 4, 2), (2, 3), strides=1, padding="same"),
+        AveragePooling(
+            (2, 5, 7),
+            3,
+            strides=2,
+            padding=[1, (1, 0)],
+            ceil_mode=True,
+            count_padding=True,
+            data_format="channels_first",
+        ),
+        AveragePooling((2, 4, 2, 1), 2, padding="same"),
+    ],
+    "cropping": [Cropping((3, 4), [(1, 1), (0, 2)]), Cropping((5,), [(0, 0)])],
+    "depth_to_space": [
+        DepthToSpace((2, 3, 8), 2),
+        DepthToSpace((8, 2, 3), 2, "CRD", "channels_first"),
+    ],
+    "global_average_pooling": [
+        GlobalAveragePooling((3, 4, 2)),
+        GlobalAveragePooling((3, 4), True, "channels_first"),
+    ],
+    "padding": [
+        Padding((3, 4), [(1, 2), 0], value=2.0),
+        Padding((2, 3, 2), [(1, 0), (0, 2), 0]),
+        *(
+            Padding((3, 4), [(1, 2), (2, 0)], mode=mode)
+            for mode in ("edge", "reflect", "symmetric", "circular")
+        ),
+    ],
+    "repeat_vector": [RepeatVector((3,), 4), RepeatVector((2, 3), 1)],
+    "space_to_depth": [
+        SpaceToDepth((4, 2, 3), 2),
+        SpaceToDepth((2, 2, 6), 2, "CRD", "channels_first"),
+    ],
+    "tile": [Tile((2, 3), (2, 1)), Tile((3,), (2,))],
+    "upsampling": [
+        UpSampling((3, 2, 2), (2, 3)),
+        UpSampling((2, 3), 2, data_format="channels_first"),
+        UpSampling((3, 2, 2), (2, 3), interpolation="linear"),
+        UpSampling((3, 2, 2), (2, 3), interpolation="linear_corners"),
     ],
 }
 
