@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.layers import Graph, Linearization, LinearLayer, Node, Segment
+from nninvert.layers import Graph, Layer, Linearization, LinearLayer, Node, Segment
+from nninvert.layers._linear import AffineLinearization
 from nninvert.layers.graph import ChainLinearization
 from nninvert.layout import Layout, Part
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
@@ -39,6 +41,23 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What one pass over the weights told about rows x.
+
+    Attributes
+    ----------
+    y, terms : float64 arrays, shape (batch, n_out)
+        As `Network.forward_with_terms` gives them.
+    near : FlatLinearization or None
+        The linearisation at x; None where it would take another pass.
+    """
+
+    y: Float64
+    terms: Float64
+    near: FlatLinearization | None
+
+
 class FlatLinearization:
     """The linearisation of a network on flat rows.
 
@@ -55,6 +74,12 @@ class FlatLinearization:
     ) -> None:
         self._inner, self._in, self._out = inner, in_shape, out_shape
         self.y = inner.y.reshape(inner.y.shape[0], -1)
+
+    @property
+    def steps(self) -> Sequence[Linearization]:
+        """Those that it is made of, one for each segment of a chain."""
+        inner = self._inner
+        return inner.steps if isinstance(inner, ChainLinearization) else (inner,)
 
     def jvp(self, dx: Float64) -> Float64:
         """J dx, (..., batch, n_in) to (..., batch, n_out)."""
@@ -212,20 +237,40 @@ class Network:
             return y, np.abs(y)
         for node in nodes[:last]:
             value = node.layer.forward(value)
-        layer = nodes[last].layer
-        assert isinstance(layer, LinearLayer)
-        linear_map, bias = layer.linear_part
-        applied, terms = linear_map.apply_with_magnitude(value.reshape(x.shape[0], -1))
-        if bias is not None:
-            applied, terms = applied + bias, terms + np.abs(bias)
-        value = applied.reshape(x.shape[0], *layer.output_shape)
+        affine, terms = _linearized_with_terms(nodes[last].layer, value)
+        value = affine.y
         steps = []
         for node in nodes[last + 1 :]:
             steps.append(node.layer.linearize(value))
             value = steps[-1].y
-        shaped = terms.reshape(x.shape[0], *layer.output_shape)
-        moved = ChainLinearization(value, steps).magnitude(shaped)
+        moved = ChainLinearization(value, steps).magnitude(terms)
         return value.reshape(x.shape[0], -1), moved.reshape(x.shape[0], -1)
+
+    def evaluate(self, x: Float64) -> Evaluation:
+        """`forward_with_terms` and `linearize`, from one pass over the weights if possible.
+
+        It is possible for chains of which no layers are fused or seen through another.
+        """
+        nodes = list(self.graph.leaves())
+        last = max((k for k, node in enumerate(nodes) if _adds_terms(node)), default=None)
+        apart = [segment.layer for segment in self.segments] == [n.layer for n in nodes]
+        if last is None or not apart or any(n.layer.seen is not None for n in nodes):
+            return Evaluation(*self.forward_with_terms(x), None)
+        value = self._entering(x)
+        steps: list[Linearization] = []
+        for node in nodes[:last]:
+            steps.append(node.layer.linearize(value))
+            value = steps[-1].y
+        affine, terms = _linearized_with_terms(nodes[last].layer, value)
+        value = affine.y
+        after: list[Linearization] = []
+        for node in nodes[last + 1 :]:
+            after.append(node.layer.linearize(value))
+            value = after[-1].y
+        moved = ChainLinearization(value, after).magnitude(terms)
+        inner = ChainLinearization(value, [*steps, affine, *after])
+        near = FlatLinearization(inner, self.graph.input_shape, self.graph.output_shape)
+        return Evaluation(near.y, moved.reshape(x.shape[0], -1), near)
 
     def require_finite(self) -> None:
         """Refuse NaN and infinity among the weights: one pass over all of them.
@@ -329,6 +374,17 @@ def _same_layer(left: Node, right: Node) -> bool:
 def _adds_terms(node: Node) -> bool:
     """Whether outputs of the node are sums: every linear layer but rearrangements."""
     return isinstance(node.layer, LinearLayer) and bool(node.layer.weights())
+
+
+def _linearized_with_terms(layer: Layer, x: Float64) -> tuple[AffineLinearization, Float64]:
+    """A linear layer at x, and |A| |x| + |b| in the shape of its output."""
+    assert isinstance(layer, LinearLayer)
+    linear_map, bias = layer.linear_part
+    y, terms = linear_map.apply_with_magnitude(x.reshape(x.shape[0], -1))
+    if bias is not None:
+        y, terms = y + bias, terms + np.abs(bias)
+    shape = (x.shape[0], *layer.output_shape)
+    return AffineLinearization(layer, y.reshape(shape)), terms.reshape(shape)
 
 
 def _stored_name(values: StoredMatrix | NDArray[np.generic]) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.context import Context
-from nninvert.layers import LinearLayer
+from nninvert.layers import Elementwise, Linearization, LinearLayer
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.norms import row_norms
-from nninvert.network import Network
+from nninvert.network import FlatLinearization, Network
 
 Float64 = NDArray[np.float64]
 
 _PROBES = 8
 _LEAST_PROBES = 2
+_SHARED_PROBES = 16
 _ALL_PROBES = 128
 """Large networks get fewer probes for each row when there are many rows: a solve takes
 time by the number of probes in all, and two still give the size to a factor 2."""
@@ -39,7 +42,13 @@ def dense_is_cheap(network: Network) -> bool:
     return tolerances.svd_is_cheap((network.n_out, network.n_in))
 
 
-def movement(network: Network, x: Float64, half_step: Float64, context: Context) -> Float64:
+def movement(
+    network: Network,
+    x: Float64,
+    half_step: Float64,
+    context: Context,
+    near: FlatLinearization | None = None,
+) -> Float64:
     """Estimate ||dx|| for a rounding error of y: the root mean square over such errors.
 
     The errors are independent and uniform in +-half_step, so that the mean square of dx
@@ -55,18 +64,23 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
     half_step : float64 array, shape (rows, n_out)
         Largest error of each output.
     context : Context
+    near : FlatLinearization, optional
+        At x, if it is known; default: it is made where it is needed.
 
     Returns
     -------
     float64 array, shape (rows,); NaN where it cannot be had at reasonable cost.
     """
+    if _probes_can_be_shared(network) and is_layerwise_invertible(network, context):
+        steps = (near or network.linearize(x)).steps
+        return _movement_of_one_layer(network, steps, half_step, context)
     probes = _probes(network, len(x))
     signs = np.random.default_rng(context.seed).choice(
         [-1.0, 1.0], size=(probes, *half_step.shape)
     )
     errors = signs * half_step / np.sqrt(3.0)
     if is_layerwise_invertible(network, context):
-        moved = network.linearize(x).solve_roughly(errors, context)
+        moved = (near or network.linearize(x)).solve_roughly(errors, context)
     elif dense_is_cheap(network):
         moved = np.stack(
             [
@@ -79,6 +93,42 @@ def movement(network: Network, x: Float64, half_step: Float64, context: Context)
         return np.full(x.shape[0], np.nan)
     together = moved.transpose(1, 0, 2).reshape(x.shape[0], -1)
     return np.asarray(row_norms(together) / np.sqrt(probes))
+
+
+def _probes_can_be_shared(network: Network) -> bool:
+    """Whether the network is one large linear layer with activations after it."""
+    layers = [segment.layer for segment in network.segments]
+    return (
+        isinstance(layers[0], LinearLayer)
+        and all(isinstance(layer, Elementwise) for layer in layers[1:])
+        and not dense_is_cheap(network)
+    )
+
+
+def _movement_of_one_layer(
+    network: Network,
+    steps: Sequence[Linearization],
+    half_step: Float64,
+    context: Context,
+) -> Float64:
+    """`movement` by probes that all rows share.
+
+    J^-1 is A^-1 times a diagonal of each row, so that what is summed are the squared sizes
+    of the columns of A^-1 with weights. Random signs g give them: the mean of the squares
+    of A^-T g, by solves with the transpose whose number does not depend on the rows.
+    """
+    layer = network.segments[0].layer
+    assert isinstance(layer, LinearLayer)
+    linear_map = layer.linear_part[0]
+    signs = np.random.default_rng(context.seed).choice(
+        [-1.0, 1.0], size=(_SHARED_PROBES, linear_map.shape[1])
+    )
+    columns = factorise(linear_map, context).solve_transposed_roughly(signs)
+    before = half_step.reshape(len(half_step), *network.graph.output_shape) / np.sqrt(3.0)
+    for step in reversed(steps[1:]):
+        before = step.solve_roughly(before, context)
+    weights = np.sqrt((columns**2).mean(axis=0))
+    return row_norms(before.reshape(len(before), -1) * weights)
 
 
 def _probes(network: Network, rows: int) -> int:

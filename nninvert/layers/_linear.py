@@ -84,11 +84,22 @@ class LinearLayer(Layer):
         if inside is not None and factor.nullity:
             found = self._preimage_inside(factor, target, radius, inside, context)
         else:
-            x = factor.solve(target)
-            product, rounding = self._product_and_solve_rounding(factor, x)
-            found = _linear_preimage(factor, target, product, x, radius + rounding)
+            found = self._preimage_of_least_norm(factor, target, radius)
         shape = (y.shape[0], *self.input_shape)
         return _reshaped(found, shape)
+
+    def _preimage_of_least_norm(
+        self, factor: Factorisation, target: Float64, radius: Float64
+    ) -> Preimage:
+        """The least-squares solution, judged by its residual or by what the solve knows."""
+        x, slack = factor.solve_bounded(target)
+        if slack is None:
+            product, rounding = self._product_and_solve_rounding(factor, x)
+            return _linear_preimage(factor, target, product, x, radius + rounding)
+        linear_map, bias = self.linear_part
+        if bias is not None:
+            slack = slack + _sum_rounding(linear_map, bias, np.zeros(())).max(initial=0.0)
+        return _reached(factor, x, radius + slack)
 
     def _product_and_solve_rounding(
         self, factor: Factorisation, x: Float64
@@ -180,36 +191,36 @@ def _linear_preimage(
 ) -> Preimage:
     """Judge a least-squares solution: error radius, distance of y from the range."""
     residual = np.abs(target - product)
-    reachable = Preimage.of_inside(x, radius, factor.nullity)
     if factor.onto:
-        slack = radius + residual
-        out = proved = np.zeros(x.shape[0], dtype=np.bool_)
-        misfit = np.zeros(x.shape[0])
-    else:
-        # The residual is orthogonal to the range: no y within the radius comes closer
-        # than the residual's norm less the radius's.
-        slack, scale = radius, factor.residual_scale
-        misfit = row_norms(residual * scale)
-        reach = row_norms(capped(slack) * scale)
-        # Where a value may be anything, a misfit proves nothing, but x is no origin.
-        bounded = radius < tolerances.UNBOUNDED_RADIUS
-        known = bounded.all(axis=1) & (reach < tolerances.UNBOUNDED_RADIUS)
-        rounding = row_norms(np.where(bounded, radius, 0.0) * scale)
-        out = misfit > np.where(known, reach, rounding)
-        proved = out & known
-    spread = factor.spread(capped(slack))
-    own = tolerances.EPS64 * np.abs(x)
+        return _reached(factor, x, radius + residual)
+    found = _reached(factor, x, radius)
+    # The residual is orthogonal to the range: no y within the radius comes closer
+    # than the residual's norm less the radius's.
+    scale = factor.residual_scale
+    misfit = row_norms(residual * scale)
+    reach = row_norms(capped(radius) * scale)
+    # Where a value may be anything, a misfit proves nothing, but x is no origin.
+    bounded = radius < tolerances.UNBOUNDED_RADIUS
+    known = bounded.all(axis=1) & (reach < tolerances.UNBOUNDED_RADIUS)
+    rounding = row_norms(np.where(bounded, radius, 0.0) * scale)
+    out = misfit > np.where(known, reach, rounding)
+    proved = out & known
     worst = residual.argmax(axis=1)
-    beyond = np.count_nonzero(residual > slack, axis=1)
+    beyond = np.count_nonzero(residual > radius, axis=1)
     return replace(
-        reachable,
-        radius=capped(spread + own),
+        found,
         outside=np.where(out, np.maximum(beyond, 1), 0),
         overshoot=np.where(out, misfit, 0.0),
         unit=np.where(out, worst, -1),
         value=np.where(out, np.take_along_axis(target, worst[:, None], 1)[:, 0], np.nan),
         proved=proved,
     )
+
+
+def _reached(factor: Factorisation, x: Float64, slack: Float64) -> Preimage:
+    """Origins of values that are off A x by no more than `slack`."""
+    radius = factor.spread(capped(slack)) + tolerances.EPS64 * np.abs(x)
+    return Preimage.of_inside(x, capped(radius), factor.nullity)
 
 
 def _beyond(

@@ -237,35 +237,35 @@ class ChainLinearization(Linearization):
     """Linearisations one after another."""
 
     def __init__(self, y: Float64, steps: Sequence[Linearization]) -> None:
-        self.y, self._steps = y, steps
+        self.y, self.steps = y, steps
 
     def jvp(self, dx: Float64) -> Float64:
         """From input to output."""
-        for step in self._steps:
+        for step in self.steps:
             dx = step.jvp(dx)
         return dx
 
     def vjp(self, dy: Float64) -> Float64:
         """From output to input."""
-        for step in reversed(self._steps):
+        for step in reversed(self.steps):
             dy = step.vjp(dy)
         return dy
 
     def magnitude(self, dx: Float64) -> Float64:
         """From input to output; never less than |J| |dx|."""
-        for step in self._steps:
+        for step in self.steps:
             dx = step.magnitude(dx)
         return dx
 
     def solve(self, dy: Float64, context: Context) -> Float64:
         """From output to input."""
-        for step in reversed(self._steps):
+        for step in reversed(self.steps):
             dy = step.solve(dy, context)
         return dy
 
     def solve_roughly(self, dy: Float64, context: Context) -> Float64:
         """From output to input, by factors alone."""
-        for step in reversed(self._steps):
+        for step in reversed(self.steps):
             dy = step.solve_roughly(dy, context)
         return dy
 

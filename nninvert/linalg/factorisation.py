@@ -43,6 +43,18 @@ class Factorisation(ABC):
     def solve(self, y: Float64) -> Float64:
         """Least-squares solutions of minimum norm, (..., m) to (..., n)."""
 
+    def solve_bounded(self, y: Float64) -> tuple[Float64, Float64 | None]:
+        """`solve`, and how well the equations are met where that is known without a look.
+
+        Returns
+        -------
+        x : float64 array, shape (..., n)
+        slack : float64 array, shape (..., 1), or None
+            Bounds |A x - y| of every unit, the rounding of that product included; NaN
+            where nothing is known of a row. None: only the product tells.
+        """
+        return self.solve(y), None
+
     @abstractmethod
     def solve_transposed(self, x: Float64) -> Float64:
         """The same for the transpose, (..., n) to (..., m)."""
@@ -50,6 +62,10 @@ class Factorisation(ABC):
     def solve_roughly(self, y: Float64) -> Float64:
         """Solutions for error estimates, to a few digits where that is cheaper."""
         return self.solve(y)
+
+    def solve_transposed_roughly(self, x: Float64) -> Float64:
+        """The same for the transpose."""
+        return self.solve_transposed(x)
 
     @abstractmethod
     def spectrum(self) -> Spectrum:

@@ -201,11 +201,25 @@ class MixedFactor(Factorisation):
 
         How it went is in `last`.
         """
-        return self._solved(y, transposed=False)
+        return self._solved(y, transposed=False)[0]
+
+    def solve_bounded(self, y: Float64) -> tuple[Float64, Float64 | None]:
+        """`solve` with a bound from the backward errors that it measured.
+
+        Rows that were not measured are taken to err `tolerances.ESTIMATE_MARGIN` times as
+        much as the worst one that was: with one set of factors all err about equally.
+        """
+        if not self.onto or self.shape[0] <= tolerances.EXPLICIT_INVERSE_SIZE:
+            return self.solve(y), None
+        x, errors = self._solved(y, transposed=False)
+        rounding = self.shape[0] * tolerances.EPS64
+        size = self._sizes.norm_inf * np.abs(x).max(axis=-1, keepdims=True)
+        least = size + np.abs(y).max(axis=-1, keepdims=True)
+        return x, errors[..., None] * least + rounding * size
 
     def solve_transposed(self, x: Float64) -> Float64:
         """The same with the transpose."""
-        return self._solved(x, transposed=True)
+        return self._solved(x, transposed=True)[0]
 
     def solve_roughly(self, y: Float64) -> Float64:
         """Solve with the factors alone, for error estimates.
@@ -216,10 +230,18 @@ class MixedFactor(Factorisation):
             return self.solve(y)
         return self._inverse.solve(y.reshape(-1, self.shape[0])).reshape(y.shape)
 
-    def _solved(self, rows: Float64, transposed: bool) -> Float64:
+    def solve_transposed_roughly(self, x: Float64) -> Float64:
+        """The same with the transpose."""
+        if not self.converges:
+            return self.solve_transposed(x)
+        rows = x.reshape(-1, self.shape[0])
+        return self._inverse.solve_transposed(rows).reshape(x.shape)
+
+    def _solved(self, rows: Float64, transposed: bool) -> tuple[Float64, Float64]:
+        """Solutions, and the normwise backward error of each; NaN in rows of NaN."""
         n = self.shape[0]
         flat = rows.reshape(-1, n)
-        out = np.full(flat.shape, np.nan)
+        out, errors = np.full(flat.shape, np.nan), np.full(len(flat), np.nan)
         self.last = None
         step = self._rows_within(8 * _ROW_ARRAYS)
         for start in range(0, len(flat), step):
@@ -227,13 +249,14 @@ class MixedFactor(Factorisation):
             finite = np.isfinite(flat[part]).all(axis=1)
             self._block = start, min(step, len(flat) - start), len(flat)
             self._tell(0)
-            out[part][finite] = self._solved_block(flat[part][finite], transposed)
+            found = self._solved_block(flat[part][finite], transposed)
+            out[part][finite], errors[part][finite] = found
         self._context.emit(Progress("solving", len(flat), len(flat)))
         if self.last is not None and (
             self.worst is None or self.last.backward_error >= self.worst.backward_error
         ):
             self.worst = self.last
-        return out.reshape(rows.shape)
+        return out.reshape(rows.shape), errors.reshape(rows.shape[:-1])
 
     def _tell(self, passes: int) -> None:
         """How many rows are solved, those at work by the passes that they still need."""
@@ -246,33 +269,33 @@ class MixedFactor(Factorisation):
         room = self._context.memory // _WORKING_SET
         return max(1, room // (bytes_per_number * self.shape[0]))
 
-    def _solved_block(self, rows: Float64, transposed: bool) -> Float64:
+    def _solved_block(self, rows: Float64, transposed: bool) -> tuple[Float64, Float64]:
         if not len(rows):
-            return rows
+            return rows, np.empty(0)
         b, system = self._reachable(rows, transposed), self._system(transposed)
         if not self._rough_factors and len(rows) * _MANY > self.shape[0]:
             found = solve_once(system, b)
             if np.nanmax(found.backward_error) <= self.shape[0] * UNIT:
                 self._record(found, f"{self.precision} LU")
-                return found.x
+                return found.x, _assumed(found)
         found = refine(system, b, self._context.should_stop, self._tell)
         refined = f"{self.precision} LU, refined"
         if found.accurate.all() or not self._rough_factors or self._context.should_stop():
             self._record(found, refined)
-            return found.x
+            return found.x, _assumed(found)
         good, bad = np.flatnonzero(found.accurate), np.flatnonzero(~found.accurate)
         self._record(found.rows(good), refined)
-        x = found.x
+        x, errors = found.x, _assumed(found)
         if self._worth_iterating(bad.size):
             found = self._by_gmres(system, b[bad], found.rows(bad))
             kept = found.accurate if self.can_upgrade else np.ones(bad.size, dtype=bool)
             self._record(found.rows(np.flatnonzero(kept)), f"{self.precision} LU, GMRES")
-            x[bad] = found.x
+            x[bad], errors[bad] = found.x, found.backward_error
             bad = bad[~kept]
         if bad.size:
             self.upgrade()
-            x[bad] = self._solved_block(rows[bad], transposed)
-        return x
+            x[bad], errors[bad] = self._solved_block(rows[bad], transposed)
+        return x, errors
 
     def _reachable(self, rows: Float64, transposed: bool) -> Float64:
         if self._deflated is None:
@@ -360,6 +383,13 @@ class MixedFactor(Factorisation):
         # Dense factors are read once for all vectors; sparse ones cost each the same.
         width = 1 if isinstance(self._map, SparseMap) else 4
         return one_norm(pair, self.shape[0], self._context.seed, width)
+
+
+def _assumed(found: Refined) -> Float64:
+    """Backward errors, rows without a measured one by the worst of those that have one."""
+    errors = found.backward_error
+    worst = np.nanmax(errors, initial=0.0)
+    return np.where(np.isnan(errors), tolerances.ESTIMATE_MARGIN * worst, errors)
 
 
 def factor_mixed(

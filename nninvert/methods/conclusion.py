@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert import tolerances
 from nninvert.analysis import sensitivity
 from nninvert.analysis.outputs import on_unattained_end
 from nninvert.analysis.uniqueness import near_answers
@@ -196,9 +197,17 @@ def _movement(problem: Problem, ledger: Ledger, finite: Mask) -> tuple[Float64, 
     rows = np.flatnonzero(ledger.solved & finite & ~on_edge)
     if rows.size:
         x = ledger.x[rows].astype(np.float64)
-        part = problem.take(rows).targets
-        errors = np.where(part.wanted, part.precision.uncertainty(ledger.terms[rows]), 0.0)
-        distance = sensitivity.movement(problem.network, x, errors, problem.context)
+        part = problem.take(rows)
+        known = part.targets
+        errors = known.precision.uncertainty(ledger.terms[rows])
+        if problem.is_large:
+            # What solves with many rows leave is more than the rounding of y.
+            left = np.abs(ledger.fitted[rows] - known.values)
+            explained = tolerances.SUM_ROUNDING * ledger.terms[rows]
+            errors = np.where(left > explained, np.maximum(errors, left), errors)
+        errors = np.where(known.wanted, errors, 0.0)
+        near = part.linearized(x) if problem.is_large else None
+        distance = sensitivity.movement(problem.network, x, errors, problem.context, near)
         moved[rows], digits[rows] = sensitivity.digits_from_movement(distance, x)
     return moved, digits
 

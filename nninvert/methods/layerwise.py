@@ -96,12 +96,12 @@ def _try_other_branches(problem: Problem, x: Float64, stopped: NDArray[np.bool_]
     if not missed.size:
         return
     part = problem.take(missed)
-    error = _misfit(part, x[missed])
+    error, _ = _misfit(part, x[missed])
     for start in branch_starts(part, WAYS):
         if problem.context.should_stop():
             break
         found, late = refine(part, start)
-        new = _misfit(part, found)
+        new, _ = _misfit(part, found)
         better = new < error
         error = np.minimum(new, error)
         x[missed[better]], stopped[missed[better]] = found[better], late[better]
@@ -129,7 +129,8 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     Stability of Numerical Algorithms, 2nd ed., section 25.2). Rough solves do: a step gains
     the digits that they have. A row keeps the x with the
     smallest residual and is left alone once a step does not halve it, or where f(x) meets
-    y as closely as a float64 forward pass can tell.
+    y as closely as a float64 forward pass can tell; of large networks with many rows, as a
+    solve in float64 leaves it (`tolerances.LARGE_ROWS`).
 
     Returns
     -------
@@ -142,46 +143,54 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     # only drive x to infinity.
     pursued = problem.targets.wanted & ~on_unattained_end(problem.network, values)
     best = x.copy()
-    error, settled = _first_misfit(problem, best)
-    active = np.isfinite(error) & ~settled
+    least = _explained(problem)
+    error, distance = _misfit(problem, best)
+    active = np.isfinite(error) & (distance > least)
+    part, at_work = problem, np.arange(problem.rows)
     for step in range(tolerances.REFINEMENT_STEPS):
         chosen = np.flatnonzero(active)
         if not chosen.size or context.should_stop():
             break
         context.emit(Progress("refining", step, tolerances.REFINEMENT_STEPS))
-        near = problem.network.linearize(best[chosen])
+        if not np.array_equal(chosen, at_work):
+            part, at_work = problem.take(chosen), chosen
+        near = part.linearized(best[chosen])
         residual = np.where(pursued[chosen], values[chosen] - near.y, 0.0)
         try:
             moved = best[chosen] + near.solve_roughly(residual, context)
         except Stopped:
             break
-        moved_error = _misfit(problem.take(chosen), moved)
+        moved_error, distance = _misfit(part, moved)
         better = moved_error < error[chosen]
         halved = moved_error <= 0.5 * error[chosen]
         best[chosen[better]] = moved[better]
         error[chosen[better]] = moved_error[better]
-        active[chosen] = halved & (moved_error > 0.0)
+        active[chosen] = halved & (distance > least)
     late = context.should_stop()
     return best, active & late
 
 
-def _first_misfit(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
-    """`_misfit`, and which rows differ from y by no more than their sums are rounded."""
+def _explained(problem: Problem) -> float:
+    """How far f(x) may be off y, relative to the terms, before a step is worth making."""
+    if not problem.is_large:
+        return tolerances.SUM_ROUNDING
+    return tolerances.SUM_ROUNDING * max(1.0, problem.rows / tolerances.LARGE_ROWS)
+
+
+def _misfit(problem: Problem, x: Float64) -> tuple[Float64, Float64]:
+    """||f(x) - y|| over the wanted outputs, and the largest |f(x) - y|_i / terms_i.
+
+    Both are inf where f(x) is not finite.
+    """
     fitted, terms = problem.evaluated(x)
-    wanted = problem.targets.wanted
-    difference = np.where(wanted, fitted - problem.targets.values, 0.0)
-    rounding = tolerances.SUM_ROUNDING * np.where(wanted, terms, 0.0)
-    size = row_norms(difference)
-    error = np.where(np.isfinite(size), size, np.inf)
-    return error, np.asarray((np.abs(difference) <= rounding).all(axis=1))
-
-
-def _misfit(problem: Problem, x: Float64) -> Float64:
-    """||f(x) - y|| over the wanted outputs, inf where it is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        difference = problem.network.forward(x) - problem.targets.values
-        size = row_norms(np.where(problem.targets.wanted, difference, 0.0))
-    return np.where(np.isfinite(size), size, np.inf)
+        difference = np.abs(fitted - problem.targets.values)
+        difference = np.where(problem.targets.wanted, difference, 0.0)
+        size = row_norms(difference)
+        share = difference / np.maximum(terms, np.finfo(np.float64).tiny)
+        share = share.max(axis=1)
+    finite = np.isfinite(size)
+    return np.where(finite, size, np.inf), np.where(finite, share, np.inf)
 
 
 def departures(network: Network, found: Preimage) -> tuple[str, ...]:

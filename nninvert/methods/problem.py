@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert import tolerances
 from nninvert.analysis.starting_point import input_scale
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError
 from nninvert.methods.domain import Domain
-from nninvert.network import Network
+from nninvert.network import Evaluation, FlatLinearization, Network
 from nninvert.tolerances import Precision
 
 Float64 = NDArray[np.float64]
@@ -124,7 +125,7 @@ class Problem:
     context: Context = field(default_factory=Context)
     unreachable: Mask | None = None
     notes: tuple[str, ...] = ()
-    _last: list[tuple[Float64, Float64, Float64]] = field(
+    _last: list[tuple[Float64, Evaluation]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )
 
@@ -154,7 +155,9 @@ class Problem:
         return input_scale(self.network)
 
     def take(self, chosen: NDArray[np.generic]) -> Problem:
-        """The same question for some of the rows."""
+        """The same question for some of the rows; itself for all of them in order."""
+        if np.array_equal(chosen, np.arange(self.rows)):
+            return self
         return replace(
             self,
             targets=self.targets.take(chosen),
@@ -169,12 +172,28 @@ class Problem:
         The last x is remembered: what a method looked at last is judged next, and a pass
         over large weights is dear.
         """
-        if not self._last or not np.array_equal(self._last[0][0], x):
+        if not self._remembers(x):
             with np.errstate(over="ignore", invalid="ignore"):
-                fitted, terms = self.network.forward_with_terms(x)
-            self._last[:] = [(x.copy(), fitted, terms)]
-        _, fitted, terms = self._last[0]
-        return fitted, terms
+                if self.is_large:
+                    found = self.network.evaluate(x)
+                else:
+                    found = Evaluation(*self.network.forward_with_terms(x), None)
+            self._last[:] = [(x.copy(), found)]
+        _, found = self._last[0]
+        return found.y, found.terms
+
+    def linearized(self, x: Float64) -> FlatLinearization:
+        """The linearisation at x: that of the last evaluation if it was made there."""
+        near = self._last[0][1].near if self._remembers(x) else None
+        return self.network.linearize(x) if near is None else near
+
+    def _remembers(self, x: Float64) -> bool:
+        return bool(self._last) and np.array_equal(self._last[0][0], x)
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether what a pass over the weights tells is worth keeping."""
+        return self.network.parameters >= tolerances.LARGE_NETWORK
 
     def tolerance(self, terms: Float64) -> Float64:
         """tol_i of each output, shape (rows, n_out); `terms` as in `Precision`."""
