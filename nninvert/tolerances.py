@@ -73,7 +73,7 @@ LARGE_NETWORK = 4_000_000
 """From so many weights on, those of a dense layer of order 2,000, passes over the weights
 for many targets are what inverting takes most of its time for: they are counted."""
 
-LARGE_ROWS = 4
+LARGE_ROWS = 8
 """A Newton step of a large network for so many rows is worth making wherever f(x) differs
 from y by more than `SUM_ROUNDING`; for more of them, only where it differs by as many times
 more. A solve in float64 leaves 60 to 100 units of roundoff at n = 3,000 to 4,000."""

@@ -175,3 +175,21 @@ def test_names_and_source():
     made = Network.of_graph(net.graph, Source("m.h5", "Keras"), ("feed", "yield"))
     assert (made.inputs.parts[0].name, made.outputs.parts[0].name) == ("feed", "yield")
     assert made.slice().source.path == "m.h5"
+
+
+def test_one_pass_tells_values_terms_and_slopes(chain, rng):
+    x = rng.standard_normal((4, chain.n_in))
+    found, near = chain.evaluate(x), chain.linearize(x)
+    y, terms = chain.forward_with_terms(x)
+    np.testing.assert_array_equal(found.y, y)
+    np.testing.assert_array_equal(found.terms, terms)
+    np.testing.assert_array_equal(found.near.dense(), near.dense())
+
+
+def test_fused_layers_need_another_pass_for_slopes(image_net, rng):
+    x = rng.standard_normal((2, image_net.n_in))
+    found = image_net.evaluate(x)
+    y, terms = image_net.forward_with_terms(x)
+    np.testing.assert_array_equal(found.y, y)
+    np.testing.assert_array_equal(found.terms, terms)
+    assert found.near is None

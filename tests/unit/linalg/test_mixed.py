@@ -247,3 +247,38 @@ def test_a_stop_makes_the_condition_a_lower_bound(rng):
     assert found.kind is Kind.LOWER_BOUND
     assert 1e2 < found.condition <= 1.1e4
     assert not asked
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [3, 60])
+def test_the_slack_of_a_solve_bounds_its_residual(rows, dtype, monkeypatch, rng):
+    monkeypatch.setattr(tolerances, "EXPLICIT_INVERSE_SIZE", 0)
+    matrix = glorot(200, rng)
+    factor, _ = made(matrix, dtype=dtype)
+    y = rng.standard_normal((rows, 200)) * 10.0 ** rng.integers(-5, 6, (rows, 1))
+    x, slack = factor.solve_bounded(y)
+    residual = np.abs(x.astype(np.longdouble) @ matrix.T.astype(np.longdouble) - y)
+    assert slack.shape == (rows, 1)
+    assert (residual <= slack).all()
+    # It is n eps ||A|| ||x|| for the rounding of a product, and hardly more.
+    size = np.abs(matrix).sum(axis=1).max() * np.abs(x).max(axis=1, keepdims=True)
+    assert (slack <= 2.0 * 200 * tolerances.EPS64 * size).all()
+
+
+def test_only_a_product_tells_where_not_every_y_is_reached(monkeypatch, rng):
+    monkeypatch.setattr(tolerances, "EXPLICIT_INVERSE_SIZE", 0)
+    values = np.linspace(1.0, 0.5, 100)
+    values[-1] = 0.0
+    factor, _ = made(with_singular_values(values, (100, 100), rng), dtype=np.float64)
+    assert factor.nullity == 1
+    assert factor.solve_bounded(rng.standard_normal((2, 100)))[1] is None
+
+
+def test_rough_solves_with_the_transpose_take_no_product(rng, monkeypatch):
+    matrix = glorot(150, rng)
+    factor, _ = made(matrix)
+    b = rng.standard_normal((2, 3, 150))
+    exact = factor.solve_transposed(b)
+    monkeypatch.setattr(DenseMap, "adjoint", None)
+    found = factor.solve_transposed_roughly(b)
+    assert np.linalg.norm(found - exact) <= 1e-3 * np.linalg.norm(exact)
