@@ -12,7 +12,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from dataclasses import replace
 
 from nninvert import hdf5
 from nninvert.errors import FormatError, LimitError, NninvertError
@@ -25,27 +25,24 @@ from nninvert.formats._steps import Parsed
 from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_layer
 from nninvert.formats.keras_build import Arrays, parsed_model
+from nninvert.formats.keras_class import Origin
 from nninvert.formats.keras_config import KerasModel, major, model_from_json
 from nninvert.formats.keras_tree import CONTAINERS, arrays_of_tree, variables_of
 from nninvert.network import Network
 
 
 class ArchitectureApart(BareReader):
-    """Weights of a Keras model, with ``--config`` or as bare weights.
-
-    Attributes
-    ----------
-    keras : int
-        Major version to assume where the architecture tells none.
-    """
+    """Weights of a Keras model, with ``--config`` or as bare weights."""
 
     takes_config = True
-    keras: ClassVar[int]
 
     @abstractmethod
     @contextmanager
-    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
-        """Give each layer of the architecture its arrays, which stay open for reading."""
+    def arrays(self, path: str, model: KerasModel) -> Iterator[tuple[Arrays, Origin]]:
+        """Give each layer of the architecture its arrays, which stay open for reading.
+
+        The origin is what the weights tell of it.
+        """
 
     def parse(self, path: str, options: ReadOptions) -> Parsed:
         """Read with the architecture if there is one, else as bare weights."""
@@ -55,13 +52,14 @@ class ArchitectureApart(BareReader):
         top = _architecture(options.config)
         try:
             model = model_from_json(top)
-            keras = _version(top, self.keras)
+            keras = _version(top)
         except NninvertError as error:
             raise error.at(file=options.config) from error
         try:
-            with self.arrays(path, model, keras) as arrays:
+            with self.arrays(path, model) as (arrays, origin):
                 name = f"{self.name}, architecture from {os.path.basename(options.config)}"
-                return parsed_model(model, arrays, keras, name, [])
+                origin = replace(origin, keras=keras or origin.keras)
+                return parsed_model(model, arrays, origin, name)
         except NninvertError as error:
             raise error.at(file=path) from error
 
@@ -81,7 +79,6 @@ class KerasTree(ArchitectureApart):
         "as model.save_weights('m.weights.h5') of Keras 3 writes them: with --config "
         "FILE.json any model, without it Dense layers"
     )
-    keras = 3
 
     def sniff(self, head: bytes, path: str) -> bool:
         """HDF5 with the group ``layers`` on its root."""
@@ -91,10 +88,10 @@ class KerasTree(ArchitectureApart):
             return bool(set(hdf5.members(file)) & set(CONTAINERS))
 
     @contextmanager
-    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
+    def arrays(self, path: str, model: KerasModel) -> Iterator[tuple[Arrays, Origin]]:
         """By class and number, as in an archive."""
         with hdf5.open_hdf5(path) as file:
-            yield arrays_of_tree(model, [file], None)
+            yield arrays_of_tree(model, [file], None), Origin(3)
 
     def collect(self, path: str) -> BareWeights:
         """Dense layers in the order of their numbers; others need the architecture."""
@@ -146,7 +143,7 @@ def _architecture(path: str) -> Fields:
         raise error.at(file=path) from error
 
 
-def _version(top: Fields, otherwise: int) -> int:
+def _version(top: Fields) -> int | None:
     """The major version of Keras that wrote the architecture, where it says so."""
     said = top.text("keras_version", default="")
-    return major(said) if said else otherwise
+    return major(said) if said else None

@@ -30,6 +30,7 @@ from nninvert.formats._json import MAX_JSON_BYTES, Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
 from nninvert.formats.keras_build import parsed_model
+from nninvert.formats.keras_class import Origin
 from nninvert.formats.keras_config import major, model_from_json
 from nninvert.formats.keras_tree import arrays_of_tree
 
@@ -72,7 +73,7 @@ def _parse(archive: zipfile.ZipFile, path: str) -> Parsed:
     model = model_from_json(config)
     with _weights(archive, _member(members, WEIGHTS), path) as (file, inside):
         arrays = arrays_of_tree(model, [file], inside)
-        return parsed_model(model, arrays, keras, f"Keras {keras} archive", [])
+        return parsed_model(model, arrays, Origin(keras), f"Keras {keras} archive")
 
 
 def _member(members: dict[str, zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:

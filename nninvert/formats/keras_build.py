@@ -9,10 +9,12 @@ from nninvert.errors import FormatError, NninvertError, ShapeError, UnsupportedL
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields
-from nninvert.formats._steps import Parsed, Step, problem_of
+from nninvert.formats._steps import Parsed, Place, Step, problem_of
+from nninvert.formats.keras_class import LayerData, Origin, fixed
 from nninvert.formats.keras_config import KerasLayer, KerasModel
 from nninvert.formats.keras_flat import Use, flatten
-from nninvert.formats.keras_layers import KERAS_LAYERS, SHAPE_KEEPING, LayerData
+from nninvert.formats.keras_layers import KERAS_LAYERS, SHAPE_KEEPING
+from nninvert.layers import Identity
 
 _SHORT_TYPES = {
     "float16": "1e-3",
@@ -26,7 +28,7 @@ Arrays = Mapping[tuple[int, ...], Sequence[StoredArray] | None]
 
 
 def parsed_model(
-    model: KerasModel, arrays: Arrays, keras: int, format_name: str, notes: list[str]
+    model: KerasModel, arrays: Arrays, origin: Origin, format_name: str
 ) -> Parsed:
     """Build every layer that is known.
 
@@ -34,12 +36,9 @@ def parsed_model(
     ----------
     model : KerasModel
     arrays : Arrays
-    keras : int
-        Major version.
+    origin : Origin
     format_name : str
         For people.
-    notes : list of str
-        What the reader found out already; more are added.
 
     Raises
     ------
@@ -52,17 +51,40 @@ def parsed_model(
     ]
     steps: list[Step] = []
     for use in uses:
-        shape = _incoming(use, steps, inputs)
+        shapes = _incoming(use, steps, inputs)
         given = arrays.get(use.layer.key, ())
-        step = replace(use.step, arrays=tuple(given or ()), input_shape=shape)
-        steps.append(_built(step, use.layer, given, keras))
+        step = replace(
+            use.step,
+            arrays=tuple(given or ()),
+            input_shape=shapes[0] if len(shapes) == 1 else None,
+        )
+        steps.append(_built(step, use, shapes, given, origin))
+    names = tuple(name for name, _, _ in model.inputs)
     return Parsed(
         format=format_name,
         steps=tuple(steps),
-        outputs=outputs,
-        input_names=tuple(name for name, _, _ in model.inputs),
-        notes=(*notes, *_notes(uses, keras)),
+        outputs=tuple(_of_input(k, steps, inputs, names) for k in outputs),
+        input_names=names,
+        notes=_notes(uses, origin.keras),
     )
+
+
+def _of_input(
+    position: int,
+    steps: list[Step],
+    inputs: Sequence[PartialShape | None],
+    names: Sequence[str],
+) -> int:
+    """The position of an output; of an input that is one, that of a step that keeps it."""
+    if position >= 0:
+        return position
+    shape, name = inputs[-1 - position], names[-1 - position]
+    step = Step((Place(str(len(steps)), name, "InputLayer"),), (position,))
+    try:
+        steps.append(step.built([Identity(fixed(shape))]))
+    except UnsupportedLayerError as error:
+        steps.append(step.failed(problem_of(error)))
+    return len(steps) - 1
 
 
 def problem(layer: KerasLayer) -> str:
@@ -78,13 +100,15 @@ def problem(layer: KerasLayer) -> str:
 
 def _incoming(
     use: Use, steps: Sequence[Step], inputs: Sequence[PartialShape | None]
-) -> PartialShape | None:
-    """The shape that enters a call: from the layer before, else as the file states it."""
-    if len(use.step.sources) != 1:
-        return use.layer.build_shape
-    source = use.step.sources[0]
-    shape = inputs[-1 - source] if source < 0 else steps[source].output_shape
-    return use.layer.build_shape if shape is None else shape
+) -> tuple[PartialShape | None, ...]:
+    """The shapes that enter a call: from the steps before, else as the file states it."""
+    shapes = [
+        inputs[-1 - source] if source < 0 else steps[source].output_shape
+        for source in use.step.sources
+    ]
+    if len(shapes) == 1 and shapes[0] is None:
+        return (use.layer.build_shape,)
+    return tuple(shapes)
 
 
 def _inferred(
@@ -108,24 +132,31 @@ def _inferred(
 
 
 def _built(
-    step: Step, layer: KerasLayer, given: Sequence[StoredArray] | None, keras: int
+    step: Step,
+    use: Use,
+    shapes: tuple[PartialShape | None, ...],
+    given: Sequence[StoredArray] | None,
+    origin: Origin,
 ) -> Step:
     """The step with its layers, or with its problem."""
-    if step.problem:
-        return step
-    reason = problem(layer)
+    layer = use.layer
+    reason = step.problem or problem(layer)
     if reason:
         return step.failed(reason)
     if given is None:
         return step.failed("its weights lie among those of layers that are not supported")
     known = KERAS_LAYERS[layer.class_name]
+    if use.output:
+        return step.failed(f"its output {use.output} is used")
+    if len(shapes) > 1 and not known.joins:
+        return step.failed(f"called on {len(shapes)} tensors")
     try:
         wanted = sum(known.variables(layer.config))
         if _is_quantised(layer.config):
             return step.failed("quantised")
         if wanted != len(given) and wanted:
             raise _wrong_count(given, wanted)
-        data = LayerData(layer.config, given, step.input_shape, keras)
+        data = LayerData(layer.config, given, shapes, origin, use.arguments)
         return step.built(known.build(data))
     except UnsupportedLayerError as error:
         return step.failed(problem_of(error))
@@ -158,7 +189,7 @@ def _wrong_count(given: Sequence[StoredArray], wanted: int) -> FormatError:
     )
 
 
-def _notes(uses: Sequence[Use], keras: int) -> list[str]:
+def _notes(uses: Sequence[Use], keras: int) -> tuple[str, ...]:
     """What a user should know about how the file was understood."""
     policies = {_policy(use.layer.config) for use in uses}
     notes = [
@@ -173,7 +204,7 @@ def _notes(uses: Sequence[Use], keras: int) -> list[str]:
             "Keras 1.0.6 on; in older files it is the standard deviation, and the file "
             "does not tell. Compare with --pairs."
         )
-    return notes
+    return tuple(notes)
 
 
 def _policy(config: Fields) -> str:

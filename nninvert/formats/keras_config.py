@@ -7,16 +7,25 @@ resolved to code: a class or function is a name, which is on a list or is not.
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nninvert.errors import FormatError
 from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields, as_whole
+from nninvert.formats.keras_nodes import (
+    Arguments,
+    CallNumbers,
+    Reference,
+    Tensor,
+    arguments_of,
+    no_layer,
+    references,
+    topological,
+)
 
 FUNCTIONAL = ("Functional", "Model")
 CONTAINERS = ("Sequential", *FUNCTIONAL)
@@ -25,9 +34,6 @@ SHAPE_FIELDS = ("batch_shape", "batch_input_shape")
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow.python.keras")
 
 _OPERATIONS = ("keras.src.ops", "keras.ops")
-
-Reference = tuple[str, int, int]
-"""A tensor: the layer that makes it, which call of that layer, which of its outputs."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +82,15 @@ class Call:
     node : int
         Which call of that layer it is.
     sources : tuple of Reference
-        For the calls of a Sequential, the layer before.
-    options : Mapping
-        Further arguments of the call.
+        The tensors among its arguments; for the calls of a Sequential, the layer before.
+    arguments : Arguments
+        As the file has them.
     """
 
     layer: KerasLayer
     node: int
     sources: tuple[Reference, ...]
-    options: Mapping[str, Any]
+    arguments: Arguments
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ class KerasModel:
         Calls of a layer are counted from 0 here, whatever the file does.
     input_shapes : tuple of (tuple or None)
         One for each input, without the batch; None where the file does not tell.
+    input_keys, output_keys : tuple of str
+        What inputs and outputs are called where the model was built from dicts; else ().
     trainable : bool
     """
 
@@ -109,6 +117,8 @@ class KerasModel:
     inputs: tuple[Reference, ...]
     outputs: tuple[Reference, ...]
     input_shapes: tuple[PartialShape | None, ...]
+    input_keys: tuple[str, ...]
+    output_keys: tuple[str, ...]
     trainable: bool
 
 
@@ -211,21 +221,71 @@ def _sequential(config: Any, key: tuple[int, ...]) -> KerasModel:
         raise FormatError("config", got=repr(config), expected="layers")
     fields = Fields(config)
     entries = fields.objects("layers")
+    if entries and entries[0].raw("class_name") == "Merge":
+        return _merged(entries, key)
     layers = tuple(_layer(entry, (*key, k)) for k, entry in enumerate(entries))
     name = next((layer.name for layer in layers if layer.is_input), "input")
-    source: Reference = (name, 0, 0)
-    shape = _sequential_input(fields, layers)
-    calls = []
-    for position, layer in enumerate(layer for layer in layers if not layer.is_input):
-        calls.append(Call(layer, position, (source,), {}))
-        source = (layer.name, position, 0)
+    calls, last = _chain([layer for layer in layers if not layer.is_input], (name, 0, 0))
     return KerasModel(
         layers=layers,
         calls=tuple(calls),
         inputs=((name, 0, 0),),
-        outputs=(source,) if calls else (),
-        input_shapes=(shape,),
+        outputs=(last,) if calls else (),
+        input_shapes=(_sequential_input(fields, layers),),
+        input_keys=(),
+        output_keys=(),
         trainable=fields.flag("trainable", default=True),
+    )
+
+
+def _chain(layers: Sequence[KerasLayer], source: Reference) -> tuple[list[Call], Reference]:
+    """Calls of layers one after another; what the last one makes."""
+    calls = []
+    for position, layer in enumerate(layers):
+        calls.append(Call(layer, position, (source,), _on_tensors(1)))
+        source = (layer.name, position, 0)
+    return calls, source
+
+
+def _on_tensors(count: int) -> Arguments:
+    """Tensors and nothing else; several as a list, as merges take them."""
+    tensors = [Tensor(k) for k in range(count)]
+    return Arguments((), (tensors[0] if count == 1 else tensors,), {})
+
+
+def _merged(entries: list[Fields], key: tuple[int, ...]) -> KerasModel:
+    """A Sequential of Keras 1 that begins with several models and a Merge of them."""
+    inside = entries[0].inner("config").objects("layers")
+    branches = []
+    for k, entry in enumerate(inside):
+        branch = _layer(entry, (*key, 0, k))
+        if branch.model is None or len(branch.model.inputs) != 1:
+            raise FormatError(
+                "layers",
+                got=f"'{branch.class_name}' in a Merge",
+                expected="models of one input",
+            )
+        branches.append(replace(branch, name=f"branch_{k}"))
+    later = [_layer(entry, (*key, k)) for k, entry in enumerate(entries)]
+    starts = tuple((f"input_{k}", 0, 0) for k, _ in enumerate(branches))
+    calls = [
+        Call(branch, 0, (start,), _on_tensors(1))
+        for branch, start in zip(branches, starts, strict=True)
+    ]
+    merge, rest = later[0], later[1:]
+    ends = tuple((branch.name, 0, 0) for branch in branches)
+    calls.append(Call(merge, 0, ends, _on_tensors(len(ends))))
+    chained, last = _chain(rest, (merge.name, 0, 0))
+    shapes = [b.model.input_shapes[0] for b in branches if b.model is not None]
+    return KerasModel(
+        layers=(*branches, *later),
+        calls=(*calls, *chained),
+        inputs=starts,
+        outputs=(last,),
+        input_shapes=tuple(shapes),
+        input_keys=(),
+        output_keys=(),
+        trainable=True,
     )
 
 
@@ -250,146 +310,56 @@ def _sequential_input(
 def _functional(config: Fields, key: tuple[int, ...]) -> KerasModel:
     entries = config.objects("layers")
     layers = tuple(_layer(entry, (*key, k)) for k, entry in enumerate(entries))
-    calls: list[Call] = []
-    for entry, layer in zip(entries, layers, strict=True):
-        nodes = entry.raw("inbound_nodes")
-        if not isinstance(nodes, list):
-            raise FormatError("inbound_nodes", got=repr(nodes), expected="a list")
-        for number, node in enumerate(nodes):
-            sources, options = _call(node)
-            if not layer.is_input:
-                calls.append(Call(layer, number, sources, options))
     by_name = {layer.name: layer for layer in layers}
     if len(by_name) < len(layers):
         raise FormatError("layers", got="one name twice", expected="different names")
-    outputs = _references(config.raw("output_layers"))
-    tensors = _Calls(by_name, calls, outputs)
-    calls = [
-        replace(call, sources=tuple(tensors.resolve(source) for source in call.sources))
-        for call in calls
-    ]
-    inputs = tuple(_references(config.raw("input_layers")))
-    shapes = []
+    outputs = references(config.raw("output_layers"))
+    calls, numbers = _calls(entries, layers, outputs)
+    inputs = tuple(references(config.raw("input_layers")))
     for name, _, _ in inputs:
         if name not in by_name:
-            raise _no_layer(name)
-        shapes.append(_declared_shape(by_name[name].config))
+            raise no_layer(name)
     return KerasModel(
         layers=layers,
-        calls=_ordered(calls),
+        calls=calls,
         inputs=inputs,
-        outputs=tuple(tensors.resolve(output) for output in outputs),
-        input_shapes=tuple(shapes),
+        outputs=tuple(numbers.resolve(output) for output in outputs),
+        input_shapes=tuple(_declared_shape(by_name[name].config) for name, _, _ in inputs),
+        input_keys=_keys(config.raw("input_layers"), len(inputs)),
+        output_keys=_keys(config.raw("output_layers"), len(outputs)),
         trainable=config.flag("trainable", default=True),
     )
 
 
-def _call(node: Any) -> tuple[tuple[Reference, ...], Mapping[str, Any]]:
-    """The tensors that one call takes, and its other arguments."""
-    if isinstance(node, dict):
-        options = node.get("kwargs")
-        options = options if isinstance(options, dict) else {}
-        return tuple(_keras_tensors([node.get("args"), options])), options
-    references = _references(node)
-    options = {}
-    for item in node if isinstance(node, list) else ():
-        if isinstance(item, list) and len(item) > 3 and isinstance(item[3], dict):
-            options.update(item[3])
-    return tuple(references), options
-
-
-def _keras_tensors(value: Any) -> list[Reference]:
-    """The tensors in the arguments of a Keras 3 call, at any depth."""
-    if isinstance(value, list):
-        return [found for item in value for found in _keras_tensors(item)]
-    if not isinstance(value, dict):
-        return []
-    if value.get("class_name") == "__keras_tensor__":
-        return _references(Fields(value).inner("config").raw("keras_history"))
-    return [found for item in value.values() for found in _keras_tensors(item)]
-
-
-def _references(value: Any) -> list[Reference]:
-    """Triples [layer, call, output], bare or in lists or objects of any depth.
-
-    Keras 1 to 3.11 writes a list of triples for one tensor too, 3.12 the bare triple,
-    models built from a dict of inputs a dict; Keras 2 adds arguments as a fourth.
-    """
-    if isinstance(value, dict):
-        return [found for item in value.values() for found in _references(item)]
-    if not isinstance(value, list):
-        return []
-    if len(value) >= 3 and isinstance(value[0], str):
-        return [(value[0], as_whole(value[1], "node"), as_whole(value[2], "tensor"))]
-    return [found for item in value for found in _references(item)]
-
-
-class _Calls:
-    """Whose tensor a reference means.
-
-    A nested model counts its own definition as call 0, so that its first use is 1; a
-    Sequential of Keras 3 does not. As every call that is written is used by something,
-    the lowest number that is used is the first call.
-    """
-
-    def __init__(
-        self,
-        layers: Mapping[str, KerasLayer],
-        calls: list[Call],
-        outputs: list[Reference],
-    ) -> None:
-        self._layers = layers
-        self._counts = Counter(call.layer.name for call in calls)
-        self._lowest: dict[str, int] = {}
-        for name, node, _ in [*outputs, *(s for c in calls for s in c.sources)]:
-            self._lowest[name] = min(node, self._lowest.get(name, node))
-
-    def resolve(self, reference: Reference) -> Reference:
-        """The same reference, its call counted from 0."""
-        name, node, tensor = reference
-        if name not in self._layers:
-            raise _no_layer(name)
-        layer, count = self._layers[name], self._counts[name]
-        if layer.is_input or count == 1:
-            return name, 0, tensor
-        if layer.model is not None:
-            node -= self._lowest[name]
-        if not 0 <= node < count:
-            raise FormatError(
-                "inbound_nodes",
-                got=f"call {node} of layer '{name}', which has {count}",
-                expected="a call that exists",
-            )
-        return name, node, tensor
-
-
-def _ordered(calls: list[Call]) -> tuple[Call, ...]:
-    """Topological order; among calls that are ready, the file's."""
-    position = {(call.layer.name, call.node): k for k, call in enumerate(calls)}
-    readers: list[list[int]] = [[] for _ in calls]
-    waiting = [0] * len(calls)
-    for k, call in enumerate(calls):
-        for name, node, _ in call.sources:
-            if (name, node) in position:  # else it is an input
-                readers[position[name, node]].append(k)
-                waiting[k] += 1
-    ready = [k for k, count in enumerate(waiting) if count == 0]
-    order = []
-    while ready:
-        k = heapq.heappop(ready)
-        order.append(calls[k])
-        for reader in readers[k]:
-            waiting[reader] -= 1
-            if waiting[reader] == 0:
-                heapq.heappush(ready, reader)
-    if len(order) < len(calls):
-        raise FormatError(
-            "inbound_nodes", got="layers in a circle", expected="a way from the input"
-        )
-    return tuple(order)
-
-
-def _no_layer(name: str) -> FormatError:
-    return FormatError(
-        "inbound_nodes", got=f"'{name}'", expected="the name of a layer of the model"
+def _calls(
+    entries: Sequence[Fields], layers: Sequence[KerasLayer], outputs: Sequence[Reference]
+) -> tuple[tuple[Call, ...], CallNumbers]:
+    """All calls in topological order, and how the file counts them."""
+    names = {layer.name for layer in layers}
+    made: list[tuple[KerasLayer, int, Arguments]] = []
+    for entry, layer in zip(entries, layers, strict=True):
+        nodes = entry.raw("inbound_nodes")
+        if not isinstance(nodes, list):
+            raise FormatError("inbound_nodes", got=repr(nodes), expected="a list")
+        if not layer.is_input:
+            made += [(layer, k, arguments_of(node, names)) for k, node in enumerate(nodes)]
+    numbers = CallNumbers(
+        {x.name: None if x.is_input else x.model is not None for x in layers},
+        Counter(layer.name for layer, _, _ in made),
+        [*outputs, *(source for _, _, given in made for source in given.sources)],
     )
+    calls = [
+        Call(layer, node, tuple(numbers.resolve(s) for s in given.sources), given)
+        for layer, node, given in made
+    ]
+    order = topological(
+        [(call.layer.name, call.node) for call in calls], [call.sources for call in calls]
+    )
+    return tuple(calls[k] for k in order), numbers
+
+
+def _keys(value: Any, count: int) -> tuple[str, ...]:
+    """The keys of a dict of tensors, one each; () for any other structure."""
+    if isinstance(value, dict) and len(value) == count:
+        return tuple(value)
+    return ()

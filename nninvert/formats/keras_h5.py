@@ -7,7 +7,7 @@ its root.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from nninvert.formats._steps import Parsed
 from nninvert.formats.bare_names import BareWeights, bare_layer
 from nninvert.formats.keras_apart import ArchitectureApart
 from nninvert.formats.keras_build import Arrays, parsed_model
+from nninvert.formats.keras_class import Origin
 from nninvert.formats.keras_config import KerasModel, major, model_from_json
 from nninvert.formats.keras_weights import assign
 
@@ -72,7 +73,6 @@ class KerasWeights(ArchitectureApart):
         "as model.save_weights('m.h5') of Keras 1 and 2 writes them: with --config "
         "FILE.json any model, without it Dense layers"
     )
-    keras = 1
 
     def sniff(self, head: bytes, path: str) -> bool:
         """HDF5 with ``layer_names`` or ``nb_layers``, its root's or ``model_weights``'."""
@@ -82,12 +82,15 @@ class KerasWeights(ArchitectureApart):
             return _weights_root(file) is not None
 
     @contextmanager
-    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
+    def arrays(self, path: str, model: KerasModel) -> Iterator[tuple[Arrays, Origin]]:
         """By the names of the layers, of the oldest files by their numbers."""
         with hdf5.open_hdf5(path) as file:
             root = _weights_root(file)
             assert root is not None, "sniff looked"
-            yield assign(model, _groups(root), major(_version(file, root)))
+            groups, keras = _groups(root), major(_version(file, root))
+            backend = hdf5.attribute_text(root, "backend")
+            origin = Origin(keras, _is_of_theano(keras, backend, groups))
+            yield assign(model, groups, keras), origin
 
     def collect(self, path: str) -> BareWeights:
         """The layers in the file's order; kernels of Keras are (in, out)."""
@@ -168,8 +171,22 @@ def _parse_model(file: h5py.File) -> Parsed:
         raise FormatError(f"'{WEIGHTS_GROUP}'", got="a data set", expected="a group")
     keras = major(_version(file, weights))
     model = model_from_json(config)
-    arrays = assign(model, _groups(weights), keras)
-    return parsed_model(model, arrays, keras, f"Keras {keras} HDF5", [])
+    groups = _groups(weights)
+    arrays = assign(model, groups, keras)
+    origin = Origin(keras, _is_of_theano(keras, backend, groups))
+    return parsed_model(model, arrays, origin, f"Keras {keras} HDF5")
+
+
+def _is_of_theano(
+    keras: int, backend: str | None, groups: Mapping[str, Sequence[Hdf5Array]]
+) -> bool:
+    """Whether Theano computed the model: from Keras 2 on files say so.
+
+    Before, TensorFlow's arrays had names that end in ":0", and Theano's had not.
+    """
+    if keras > 1:
+        return backend == "theano"
+    return not any(array.where.endswith(":0") for held in groups.values() for array in held)
 
 
 def _groups(root: h5py.Group) -> dict[str, Sequence[Hdf5Array]]:

@@ -18,6 +18,7 @@ from nninvert.formats._json import MAX_JSON_BYTES, Fields, parse_json
 from nninvert.formats.bare_names import BareWeights
 from nninvert.formats.keras_apart import ArchitectureApart, dense_layers
 from nninvert.formats.keras_build import Arrays
+from nninvert.formats.keras_class import Origin
 from nninvert.formats.keras_config import KerasModel
 from nninvert.formats.keras_tree import arrays_of_tree, variables_of
 
@@ -40,7 +41,6 @@ class KerasShards(ArchitectureApart):
         "as model.save_weights('m.weights.json', max_shard_size=5) of Keras 3 writes them, "
         "all files in one folder; --config FILE.json as above"
     )
-    keras = 3
 
     def sniff(self, head: bytes, path: str) -> bool:
         """JSON that maps to files of weights."""
@@ -50,10 +50,10 @@ class KerasShards(ArchitectureApart):
         )
 
     @contextmanager
-    def arrays(self, path: str, model: KerasModel, keras: int) -> Iterator[Arrays]:
+    def arrays(self, path: str, model: KerasModel) -> Iterator[tuple[Arrays, Origin]]:
         """By class and number, as in an archive."""
         with _shards(path) as files:
-            yield arrays_of_tree(model, files, None)
+            yield arrays_of_tree(model, files, None), Origin(3)
 
     def collect(self, path: str) -> BareWeights:
         """Dense layers in the order of their numbers; others need the architecture."""

@@ -1,0 +1,145 @@
+"""What a class of Keras layers is built from, and what building needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nninvert.errors import FormatError, UnsupportedLayerError
+from nninvert.formats._arrays import StoredArray
+from nninvert.formats._description import PartialShape
+from nninvert.formats._json import Fields
+from nninvert.formats._steps import UNKNOWN_SHAPE
+from nninvert.formats.keras_nodes import Arguments
+from nninvert.layers import Layer, Shape
+
+CHANNELS_FIRST, CHANNELS_LAST = "channels_first", "channels_last"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What wrote a file, as far as layers depend on it.
+
+    Attributes
+    ----------
+    keras : int
+        Major version.
+    flipped : bool
+        Whether Theano wrote it, which turns kernels of convolutions round.
+    """
+
+    keras: int
+    flipped: bool = False
+
+
+@dataclass(frozen=True)
+class LayerData:
+    """What a layer is built from.
+
+    Attributes
+    ----------
+    config : Fields
+    arrays : sequence of StoredArray
+        As many as `KerasClass.variables` says.
+    shapes : tuple of (tuple or None)
+        Of the tensors that it is called on; None where nothing tells, entries may be None.
+    origin : Origin
+    arguments : Arguments
+        What it is called on.
+    output : int
+        Which of its outputs is meant.
+    """
+
+    config: Fields
+    arrays: Sequence[StoredArray]
+    shapes: tuple[PartialShape | None, ...]
+    origin: Origin
+    arguments: Arguments
+    output: int = 0
+
+    @property
+    def keras(self) -> int:
+        """Major version of Keras."""
+        return self.origin.keras
+
+    @property
+    def input_shape(self) -> PartialShape | None:
+        """The shape of the first input."""
+        return self.shapes[0] if self.shapes else None
+
+    @property
+    def shape(self) -> Shape:
+        """The input shape; errors as of `fixed`."""
+        return fixed(self.input_shape)
+
+    @property
+    def every_shape(self) -> tuple[Shape, ...]:
+        """The shapes of all inputs; errors as of `fixed`."""
+        return tuple(fixed(shape) for shape in self.shapes)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the channels stand before the other axes, as this layer says."""
+        order = self.config.raw("data_format", "dim_ordering")
+        return order in (CHANNELS_FIRST, "th")
+
+    @property
+    def data_format(self) -> str:
+        """The same in today's words."""
+        return CHANNELS_FIRST if self.channels_first else CHANNELS_LAST
+
+
+@dataclass(frozen=True)
+class KerasClass:
+    """A layer class of Keras.
+
+    Attributes
+    ----------
+    build : function
+        From `LayerData` to layers; raises UnsupportedLayerError for a variant that
+        nninvert does not know, FormatError for arrays that do not fit.
+    variables : function
+        How many trainable and non-trainable arrays a layer of this configuration has.
+    joins : bool
+        Whether it takes several inputs: its first layer is then a merge of all of them.
+    """
+
+    build: Callable[[LayerData], tuple[Layer, ...]]
+    variables: Callable[[Fields], tuple[int, int]] = lambda config: (0, 0)
+    joins: bool = False
+
+
+def fixed(shape: PartialShape | None) -> Shape:
+    """A shape without open lengths.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If it is not known, or a length is open.
+    """
+    if shape is None:
+        raise UnsupportedLayerError("", got=UNKNOWN_SHAPE)
+    if None in shape:
+        raise UnsupportedLayerError("", got=f"input of open length {_shown(shape)}")
+    return tuple(n for n in shape if n is not None)
+
+
+def _shown(shape: PartialShape) -> str:
+    return f"({', '.join('?' if n is None else str(n) for n in shape)})"
+
+
+def wants(array: StoredArray, shape: tuple[int, ...], because: str) -> None:
+    """Refuse an array of another shape."""
+    if array.shape != shape:
+        raise FormatError(
+            f"'{array.where}'",
+            got=f"shape {array.shape}",
+            expected=f"{shape}",
+            because=because,
+        )
+
+
+def refuse_quantised(array: StoredArray) -> None:
+    """Refuse a kernel of integers, which needs scales that are not read."""
+    if array.dtype.kind in "iu":
+        raise UnsupportedLayerError("", got=f"quantised, kernel of {array.dtype}")

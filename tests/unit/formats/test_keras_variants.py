@@ -1,0 +1,66 @@
+"""Every layer of Keras in every variant, against what the framework computed in float64."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras_files import write
+
+from nninvert import formats
+
+DATA = Path(__file__).parents[2] / "formats" / "data"
+FILES = ("keras3", "tf215")
+
+# On torch, Keras 3 takes roots and epsilons of these in float32; TensorFlow does not.
+ROUNDED = {
+    "keras3-batch_norm_first",
+    "keras3-group_norm",
+    "keras3-group_norm_first",
+    "keras3-instance_norm",
+    "keras3-layer_norm",
+    "keras3-rms_norm",
+    "keras3-unit_norm",
+    "keras3-unit_norm_axes",
+}
+FLOAT64, FLOAT32 = 1e-12, 1e-6
+
+
+def _cases():
+    """Each case with its arrays, which lie one after another in the file."""
+    for name in FILES:
+        held = np.load(DATA / f"{name}_layers.npz")
+        about = json.loads(held["about"].tobytes())
+        weights, values = held["weights"], held["values"]
+        version = about["vintage"].split()[1 if name == "keras3" else 3].rstrip(",")
+        for case in about["cases"]:
+            arrays = {}
+            for layer, shapes in case["weights"].items():
+                arrays[layer] = []
+                for shape in shapes:
+                    size = int(np.prod(shape))
+                    arrays[layer].append(weights[:size].reshape(shape))
+                    weights = weights[size:]
+            sizes = [int(np.prod(case[key])) for key in "xy"]
+            key = f"{name}-{case['case']}"
+            x, y, values = np.split(values, np.cumsum(sizes))
+            yield pytest.param(
+                version,
+                case["config"],
+                arrays,
+                x.reshape(case["x"]),
+                y.reshape(case["y"]),
+                FLOAT32 if key in ROUNDED else FLOAT64,
+                id=key,
+            )
+
+
+@pytest.mark.parametrize(
+    ("version", "config", "arrays", "x", "y", "tolerance"), list(_cases())
+)
+def test_forward_is_the_frameworks(version, config, arrays, x, y, tolerance, tmp_path):
+    path = write(tmp_path / "m.h5", config, arrays, version=version)
+    net = formats.load(path)
+    got = net.forward(x.reshape(len(x), -1))
+    assert net.layers[-1][-1].layer.output_shape == y.shape[1:]
+    assert np.abs(got - y.reshape(len(y), -1)).max() <= tolerance * np.abs(y).max()
