@@ -7,7 +7,7 @@ BIJECTIVE onto its image
     Every segment is one-to-one, and widths never change. The image is all of R^n only
     if every activation is onto R.
 INJECTIVE
-    Every segment is one-to-one, and some are taller.
+    Every segment is one-to-one on what can enter it, and some are taller.
 SURJECTIVE
     Every linear segment has full row rank and every activation but the last is onto R.
 NOT_INJECTIVE
@@ -23,18 +23,25 @@ UNDECIDED
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from nninvert.analysis.advice import smallest_changes
-from nninvert.analysis.findings import layer_findings, linear_reason, spectrum_of
+from nninvert.analysis.findings import (
+    activation_name,
+    layer_findings,
+    linear_reason,
+    spectrum_of,
+)
 from nninvert.analysis.starting_point import default_near
 from nninvert.analysis.witness import find_witness
 from nninvert.context import Context
-from nninvert.layers import Elementwise, LinearLayer, Node, Segment
+from nninvert.layers import Elementwise, Layer, LinearLayer, Node, Segment
 from nninvert.layers.activations import Activation, Branch, Trend
+from nninvert.layers.projected import Projected
 from nninvert.linalg.condition import Spectrum
 from nninvert.network import Network
 from nninvert.outcome import Kind, Verdict
@@ -46,11 +53,14 @@ class _Piece:
     """A segment with what its numbers say; `spectrum` is None where not computed.
 
     `culprit` is the layer of a singular run that is to blame, with its own spectrum.
+    `keeps_apart` says that no two values of the segment before differ by what this one
+    does not see.
     """
 
     segment: Segment
     spectrum: Spectrum | None
     culprit: tuple[Node, Spectrum] | None = None
+    keeps_apart: bool = False
 
     @property
     def is_linear(self) -> bool:
@@ -76,7 +86,7 @@ class _Piece:
     def one_to_one(self) -> bool | None:
         facts = self.segment.layer.facts
         if not self.is_linear:
-            return facts.one_to_one
+            return True if self.keeps_apart else facts.one_to_one
         if facts.lost:
             return False
         return None if not self.rank_is_known else self.rank == self.sizes[1]
@@ -143,7 +153,7 @@ def check_network(
     if not quick:
         network.require_finite()
     findings = layer_findings(network, context, quick=quick)
-    pieces = [_piece(segment, context, quick) for segment in network.segments]
+    pieces = _pieces(network.segments, context, quick)
     decision = _decide(network, pieces, context, quick)
     return CheckReport(
         model=summary(network),
@@ -159,6 +169,29 @@ def check_network(
         max_condition=max_condition,
         quick=quick,
     )
+
+
+def _pieces(segments: Sequence[Segment], context: Context, quick: bool) -> list[_Piece]:
+    found: list[_Piece] = []
+    for segment in segments:
+        piece = _piece(segment, context, quick)
+        if found and _keeps_apart(found[-1], segment.layer, context):
+            piece = replace(piece, keeps_apart=True)
+        found.append(piece)
+    return found
+
+
+def _keeps_apart(before: _Piece, layer: Layer, context: Context) -> bool:
+    """Whether a layer sees all that the values of the linear one before differ by.
+
+    A softmax ignores a constant; behind a taller layer that is one-to-one even up to
+    constants, this loses nothing.
+    """
+    linear, seen = before.segment.layer, layer.seen
+    if seen is None or not isinstance(linear, LinearLayer) or before.one_to_one is not True:
+        return False
+    m, n = linear.linear_part[0].shape
+    return m > n and spectrum_of(Projected(linear, seen), context).rank == n
 
 
 def _piece(segment: Segment, context: Context, quick: bool) -> _Piece:
@@ -315,13 +348,7 @@ def _image(pieces: list[_Piece], network: Network, verdict: Verdict) -> str:
     hidden = [p for p in pieces[:-1] if not p.is_linear and not p.segment.layer.facts.onto]
     if not hidden:
         return box
-    names = sorted(
-        {
-            p.segment.layer.activation.name
-            for p in hidden
-            if isinstance(p.segment.layer, Elementwise)
-        }
-    )
+    names = sorted({activation_name(p.segment.layer) for p in hidden})
     return (
         f"a part of {box}: hidden {', '.join(names)} layers bound it, so not every y in "
         "range has an answer"

@@ -19,7 +19,6 @@ from nninvert.context import Context
 from nninvert.layers import Elementwise, Graph, Layer, LinearLayer, PReLU
 from nninvert.layers.activations import Activation, Trend
 from nninvert.layers.activations.leaky_relu import LeakyReLU
-from nninvert.layers.softmax import SoftmaxLayer
 from nninvert.linalg.factor import factorise
 from nninvert.network import FlatLinearization, Network
 from nninvert.result import Witness
@@ -243,7 +242,7 @@ def is_lost_on_the_way(
     Equal outputs alone do not tell: tanh(30) and tanh(40) are both 1 in float64. The
     difference counts as lost only where the mathematical layer loses it: in the kernel of
     a matrix, on a flat part of an activation, on two of its branches, or as a constant
-    before a softmax.
+    before a softmax or a normalisation.
     """
     shape = network.graph.input_shape
     values = np.stack([x1, x2]).reshape(2, *shape)
@@ -264,9 +263,10 @@ def _loses_difference(layer: Layer, values: Float64, context: Context) -> bool:
         rest = _largest(linear_map.apply(flat))
         lost = factorise(linear_map, context).nullity > 0
         return lost and rest <= _SAME * _largest(linear_map.magnitude(flat))
-    if isinstance(layer, SoftmaxLayer):
-        rest = _largest(change - change.mean(axis=layer.axis, keepdims=True))
-        return rest <= _SAME * size
+    if layer.facts.one_to_one:
+        return False
+    if layer.seen is not None:
+        return _largest(layer.seen.apply(change.reshape(-1))) <= _SAME * size
     y1, y2 = layer.forward(values)
     lossless = (np.abs(change) > _SAME * size) & _on_one_monotone_branch(layer, values)
     return _largest(y2 - y1) <= _SAME * (size + _largest(y1)) and not lossless.any()

@@ -78,7 +78,8 @@ class Box:
             total = np.sum(np.clip(middle, low, high), axis=-1, keepdims=True)
             left = np.where(total < 0.0, middle, left)
             right = np.where(total < 0.0, right, middle)
-        return np.clip(0.5 * (left + right), low, high)
+        found: Float64 = np.clip(0.5 * (left + right), low, high)
+        return found
 
     def centred(self) -> tuple[Float64, NDArray[np.bool_]]:
         """A point whose values add up to zero, moved from y in proportion to the radius.

@@ -54,7 +54,7 @@ def deep_equations(problem: Problem) -> DeepEquations | None:
     usable = targets.wanted.all(axis=1)
     if not isinstance(segments[-1].layer, LinearLayer):
         inner = inner_equations(problem)
-        if inner is None or inner.centred:
+        if inner is None or inner.seen is not None:
             return None
         z, radius, usable = inner.target, inner.radius, inner.usable
         segments.pop()

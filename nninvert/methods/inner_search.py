@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.layers import Graph, LinearLayer, LogSoftmax, Softmax
+from nninvert import tolerances
+from nninvert.layers import Graph, Layer, LinearLayer, Preimage, UnitNormalization
+from nninvert.layers.mean_square import MeanSquareLayer
+from nninvert.linalg.map import LinearMap
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
 from nninvert.rootfind.levenberg_marquardt import RowFunction, RowLinearization
@@ -33,15 +36,15 @@ class InnerEquations:
         How far each may be off by the precision of the targets.
     usable : bool array, shape (rows,)
         Rows whose targets lie in the activation's range and matter in all outputs.
-    centred : bool
-        Only differences between outputs matter: the activation ignores a constant.
+    seen : LinearMap or None
+        The projection of outputs that matters, where the activation ignores a constant.
     """
 
     network: Network
     target: Float64
     radius: Float64
     usable: Mask
-    centred: bool
+    seen: LinearMap | None
 
 
 def inner_equations(problem: Problem) -> InnerEquations | None:
@@ -60,48 +63,58 @@ def inner_equations(problem: Problem) -> InnerEquations | None:
     inner = Network.of_graph(Graph(problem.network.graph.input_shape, nodes))
     z = wanted.x.reshape(problem.rows, -1)
     usable = (wanted.outside == 0) & targets.wanted.all(axis=1)
-    one_row = last.layer.input_shape == (inner.n_out,)
-    centred = isinstance(last.layer, Softmax | LogSoftmax) and one_row
-    if centred:
-        z = z - z.mean(axis=1, keepdims=True)
+    usable &= _length_is_known(last.layer, wanted)
+    seen = last.layer.seen
+    if seen is not None:
+        z = seen.apply(z)
     usable = usable & np.isfinite(z).all(axis=1)
-    return InnerEquations(inner, z, wanted.radius.reshape(z.shape), usable, centred)
+    return InnerEquations(inner, z, wanted.radius.reshape(z.shape), usable, seen)
 
 
-class Centred:
-    """A function of rows less the mean of its values: see `InnerEquations.centred`."""
+def _length_is_known(layer: Layer, wanted: Preimage) -> Mask:
+    """Rows that are not just a direction, of which some multiple would do."""
+    if not isinstance(layer, MeanSquareLayer | UnitNormalization):
+        return np.ones(len(wanted.x), dtype=np.bool_)
+    bounded = wanted.radius < tolerances.UNBOUNDED_RADIUS
+    return np.asarray(bounded.reshape(len(wanted.x), -1).all(axis=1))
 
-    def __init__(self, function: RowFunction) -> None:
-        self._function = function
+
+class Projected:
+    """A function of rows, of whose values a projection counts: `InnerEquations.seen`."""
+
+    def __init__(self, function: RowFunction, seen: LinearMap) -> None:
+        self._function, self._seen = function, seen
 
     def forward(self, x: Float64) -> Float64:
-        """Evaluate f less its mean, (k, n) to (k, m)."""
-        return _less_mean(self._function.forward(x))
+        """Evaluate P f, (k, n) to (k, m)."""
+        return self._seen.apply(self._function.forward(x))
 
-    def linearize(self, x: Float64) -> CentredLinearization:
+    def linearize(self, x: Float64) -> ProjectedLinearization:
         """Value and Jacobian products."""
-        return CentredLinearization(self._function.linearize(x))
+        return ProjectedLinearization(self._function.linearize(x), self._seen)
 
 
-class CentredLinearization:
-    """The linearisation of f less the mean of its values."""
+class ProjectedLinearization:
+    """The linearisation of P f."""
 
-    def __init__(self, near: RowLinearization) -> None:
-        self._near, self.y = near, _less_mean(near.y)
+    def __init__(self, near: RowLinearization, seen: LinearMap) -> None:
+        self._near, self._seen = near, seen
+        self.y = seen.apply(near.y)
 
     def jvp(self, dx: Float64) -> Float64:
-        """J dx, centred."""
-        return _less_mean(self._near.jvp(dx))
+        """P J dx."""
+        return self._seen.apply(self._near.jvp(dx))
 
     def vjp(self, dy: Float64) -> Float64:
-        """J^T of dy, centred."""
-        return self._near.vjp(_less_mean(dy))
+        """J^T P^T dy."""
+        return self._near.vjp(self._seen.adjoint(dy))
 
     def dense(self) -> Float64:
-        """J, each column centred."""
-        found = self._near.dense()
-        return np.asarray(found - found.mean(axis=1, keepdims=True))
+        """P J, row by row of the batch."""
+        columns = np.swapaxes(self._near.dense(), 1, 2)
+        return np.swapaxes(self._seen.apply(columns), 1, 2)
 
 
-def _less_mean(rows: Float64) -> Float64:
-    return np.asarray(rows - rows.mean(axis=-1, keepdims=True))
+def as_seen(function: RowFunction, seen: LinearMap | None) -> RowFunction:
+    """The function itself where all of its values count."""
+    return function if seen is None else Projected(function, seen)

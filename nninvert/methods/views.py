@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nninvert.linalg.norms import row_norms
 from nninvert.methods.deep_equations import deep_equations
-from nninvert.methods.inner_search import Centred, InnerEquations, inner_equations
+from nninvert.methods.inner_search import InnerEquations, as_seen, inner_equations
 from nninvert.methods.problem import Problem
 from nninvert.methods.smoothing import RoundedNetwork, entering_sizes, has_kinks
 from nninvert.network import Network
@@ -19,7 +19,7 @@ Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
-WIDTHS = (0.1, 0.03)
+WIDTHS = (0.03, 0.01, 0.003, 0.001)
 """Of rounded kinks, one after the other, in sizes of what enters the unit."""
 
 
@@ -100,7 +100,7 @@ def _misfit(view: View, rows: Index, x: Float64) -> Float64:
 
 
 def _inner_view(inner: InnerEquations, sample: Float64) -> View:
-    function = Centred(inner.network) if inner.centred else inner.network
+    function = as_seen(inner.network, inner.seen)
     weights = _relative(inner.target, _sizes(inner.network, sample))
     return View(function, inner.target, weights, inner.usable)
 
@@ -134,7 +134,7 @@ def _rounded_views(
             found.append(View(rounded, outer.target, outer.weights, outer.usable))
         else:
             exact = inner_views[0]
-            function = Centred(rounded) if inner.centred else rounded
+            function = as_seen(rounded, inner.seen)
             found.append(View(function, exact.target, exact.weights, exact.usable))
     return tuple(found)
 

@@ -15,11 +15,14 @@ from nninvert.errors import DataError
 from nninvert.layers import (
     BatchNormalization,
     Graph,
+    LayerNormalization,
     Node,
     Normalization,
     PReLU,
     Rescaling,
+    RMSNormalization,
     Softmax,
+    UnitNormalization,
 )
 from nninvert.layers.activations import activation_from_text
 from nninvert.linalg.stored import ArrayMatrix
@@ -185,10 +188,37 @@ def test_softmax_loses_a_direction_of_a_square_net(rng):
 
 
 @pytest.mark.parametrize("scale", [1.0, 50.0])
-def test_softmax_of_a_widening_is_undecided(rng, scale):
-    """One-to-one in truth: only the constant vector is lost, which A does not reach."""
-    found = check(scale * rng.standard_normal((10, 2)), Softmax((10,), -1))
-    assert found.verdict is Verdict.UNDECIDED
+@pytest.mark.parametrize(
+    "last", [Softmax((10,), -1), LayerNormalization((10,), (0,), 1.0)]
+)
+def test_a_constant_that_a_widening_does_not_reach_is_no_loss(rng, scale, last):
+    matrix = scale * rng.standard_normal((10, 3))
+    found = check(matrix, last)
+    assert found.verdict is Verdict.INJECTIVE
+    assert "widens 3 numbers to 10" in found.sentence
+    matrix[:, 2] = 3.0 - matrix[:, 0] - matrix[:, 1]
+    reaching = check(matrix, last)
+    assert reaching.verdict is Verdict.NOT_INJECTIVE
+    assert reaching.deciding == ("1", "layer_1")
+    assert reaching.witness is not None
+
+
+def test_normalisations(rng):
+    a = conditioned(4, 3.0, rng)
+    rms = RMSNormalization((4,), (0,), 1e-3)
+    found = check(a, rms, a)
+    assert found.verdict is Verdict.BIJECTIVE
+    assert found.image.startswith("a part of R^4: hidden rms_normalization layers bound")
+    assert check(a, rms).image == "(-2, 2)^4"
+    for lossy in (
+        LayerNormalization((4,), (0,), 1e-3),
+        UnitNormalization((4,), (0,), 1e-9),
+    ):
+        net = network(a, lossy, a)
+        found = check_network(net, Context())
+        assert found.verdict is Verdict.NOT_INJECTIVE
+        assert found.deciding == ("1", "layer_1")
+        assert_witness(net, found)
 
 
 def test_prelu(rng):

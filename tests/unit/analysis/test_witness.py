@@ -15,7 +15,13 @@ from nninvert.analysis.witness import (
     two_origins,
 )
 from nninvert.context import Context
-from nninvert.layers import PReLU, Softmax
+from nninvert.layers import (
+    LayerNormalization,
+    PReLU,
+    RMSNormalization,
+    Softmax,
+    UnitNormalization,
+)
 from nninvert.layers.activations import ACTIVATIONS, activation_from_text
 
 
@@ -171,6 +177,18 @@ def test_kernels_and_constants_before_a_softmax_lose():
     softmax = network(Softmax((2,), -1))
     assert lost(softmax, [1.0, 2.0], [2.0, 3.0])
     assert not lost(softmax, [900.0, 0.0], [1900.0, 0.0])
+
+
+def test_means_and_lengths_before_a_normalisation_lose_but_rounding_does_not():
+    mean = network(LayerNormalization((2,), (0,), 1e-9))
+    assert lost(mean, [1.0, 2.0], [5.0, 6.0])
+    far = [1e9, 0.0], [2e9, 0.0]
+    for layer in (LayerNormalization, RMSNormalization):
+        net = network(layer((2,), (0,), 1e-9))
+        y1, y2 = net.forward(np.array(far))
+        np.testing.assert_allclose(y1, y2, rtol=1e-15)
+        assert not lost(net, *far)
+    assert lost(network(UnitNormalization((2,), (0,), 1e-9)), *far)
 
 
 def test_a_loss_after_a_change_of_coordinates_is_seen(rng):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from problems import conditioned, network
 
-from nninvert.layers import LogSoftmax, Softmax
-from nninvert.methods.inner_search import Centred, inner_equations
+from nninvert.layers import LayerNormalization, LogSoftmax, Softmax, UnitNormalization
+from nninvert.linalg.centring import CentringMap
+from nninvert.methods.inner_search import Projected, as_seen, inner_equations
 from nninvert.methods.question import ask
 from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
 
@@ -14,7 +15,7 @@ def solved(net, y, **options):
     """Where least squares on the inner equations leads from zero."""
     problem = ask(net, np.atleast_2d(np.asarray(y, dtype=np.float64)), **options)
     inner = inner_equations(problem)
-    function = Centred(inner.network) if inner.centred else inner.network
+    function = as_seen(inner.network, inner.seen)
     return levenberg_marquardt(
         function,
         inner.target,
@@ -35,6 +36,18 @@ def test_saturated_outputs_are_reached(rng):
     np.testing.assert_allclose(inner.forward(found.x), inner.forward(x), rtol=1e-2)
 
 
+def test_the_mean_that_layer_normalisation_ignores_does_not_matter(rng):
+    net = network(rng.standard_normal((4, 4)), LayerNormalization((4,), (0,), 0.1))
+    y = net.forward(rng.standard_normal((2, 4)))
+    np.testing.assert_allclose(net.forward(solved(net, y).x), y, rtol=1e-12)
+
+
+def test_no_length_is_asked_for_where_only_the_direction_is_known(rng):
+    net = network(rng.standard_normal((4, 3)), UnitNormalization((4,), (0,), 1e-12))
+    y = net.forward(rng.standard_normal((2, 3)))
+    assert not inner_equations(ask(net, y)).usable.any()
+
+
 @pytest.mark.parametrize("layer", [Softmax, LogSoftmax])
 def test_the_constant_that_softmax_ignores_does_not_matter(rng, layer):
     net = network(rng.standard_normal((3, 3)), layer((3,), -1))
@@ -50,9 +63,10 @@ def test_small_probabilities_count_as_much_as_large_ones(rng):
     np.testing.assert_allclose(solved(net, y).x, x, rtol=1e-8)
 
 
-def test_products_of_the_centred_function_belong_to_its_values(rng):
+def test_products_of_the_projected_function_belong_to_its_values(rng):
     net = network(rng.standard_normal((4, 3)), "tanh")
-    centred, x = Centred(net), rng.standard_normal((2, 3))
+    centred = Projected(net, CentringMap((4,), (0,)))
+    x = rng.standard_normal((2, 3))
     near = centred.linearize(x)
     np.testing.assert_allclose(near.y.sum(axis=1), 0.0, atol=1e-15)
     jacobian = near.dense()
