@@ -24,6 +24,7 @@ from nninvert.layers.depth_space import DepthToSpace, SpaceToDepth
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.graph import Graph, Node, Segment
 from nninvert.layers.grid_edges import Cropping, Padding
+from nninvert.layers.max_pooling import AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling
 from nninvert.layers.prelu import PReLU
 from nninvert.layers.repetition import RepeatVector, Tile
 from nninvert.layers.reshape import Identity, Permute, Reshape
@@ -44,6 +45,7 @@ LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         AdaptiveAveragePooling,
+        AdaptiveMaxPooling,
         AveragePooling,
         BatchNormalization,
         Convolution,
@@ -52,11 +54,13 @@ LAYERS: dict[str, type[Layer]] = {
         DepthToSpace,
         Elementwise,
         GlobalAveragePooling,
+        GlobalMaxPooling,
         Graph,
         GroupNormalization,
         Identity,
         LayerNormalization,
         LogSoftmax,
+        MaxPooling,
         Normalization,
         PReLU,
         Padding,
@@ -90,6 +94,7 @@ def layer_class(kind: str, place: tuple[int | str, str]) -> type[Layer]:
 __all__ = [
     "LAYERS",
     "AdaptiveAveragePooling",
+    "AdaptiveMaxPooling",
     "AffineRun",
     "AveragePooling",
     "BatchNormalization",
@@ -101,6 +106,7 @@ __all__ = [
     "Elementwise",
     "Facts",
     "GlobalAveragePooling",
+    "GlobalMaxPooling",
     "Graph",
     "GroupNormalization",
     "Identity",
@@ -109,6 +115,7 @@ __all__ = [
     "LinearLayer",
     "Linearization",
     "LogSoftmax",
+    "MaxPooling",
     "Node",
     "Normalization",
     "PReLU",

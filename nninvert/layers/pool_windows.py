@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,31 @@ class PoolAxis:
     def real(self) -> Places:
         """How many cells of each window lie on the axis, shape (windows,)."""
         return np.asarray(np.count_nonzero(self.places >= 0, axis=1))
+
+    @cached_property
+    def windows_of_cells(self) -> Places:
+        """The windows of each cell, shape (size, most of one cell); -1 for none."""
+        window, tap = np.nonzero(self.places >= 0)
+        cell = self.places[window, tap]
+        order = np.argsort(cell, kind="stable")
+        window, cell = window[order], cell[order]
+        counts = np.bincount(cell, minlength=self.size)
+        begin = np.cumsum(counts) - counts
+        found = np.full((self.size, int(counts.max())), -1)
+        found[cell, np.arange(cell.size) - begin[cell]] = window
+        return found
+
+    @property
+    def isolates_cells(self) -> bool:
+        """Whether each cell has a window to itself."""
+        alone = self.places[self.real == 1].max(axis=1, initial=-1)
+        return np.unique(alone[alone >= 0]).size == self.size
+
+    @property
+    def has_private_cells(self) -> bool:
+        """Whether each window has a cell that no other window sees."""
+        seen = np.count_nonzero(self.windows_of_cells >= 0, axis=1)
+        return bool(((self.places >= 0) & (seen[self.places] == 1)).any(axis=1).all())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from problems import conditioned, dense
 
 from nninvert.layers import (
     AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
     AveragePooling,
     BatchNormalization,
     Convolution,
@@ -13,9 +14,11 @@ from nninvert.layers import (
     DepthToSpace,
     Elementwise,
     GlobalAveragePooling,
+    GlobalMaxPooling,
     Graph,
     Identity,
     Layer,
+    MaxPooling,
     Node,
     Normalization,
     Padding,
@@ -241,6 +244,29 @@ INSTANCES: dict[str, list[Layer]] = {
         UpSampling((2, 3), 2, data_format="channels_first"),
         UpSampling((3, 2, 2), (2, 3), interpolation="linear"),
         UpSampling((3, 2, 2), (2, 3), interpolation="linear_corners"),
+    ],
+    "adaptive_max_pooling": [
+        AdaptiveMaxPooling((5, 7, 2), (2, 3)),
+        AdaptiveMaxPooling((2, 3), 4, "channels_first"),
+    ],
+    "global_max_pooling": [
+        GlobalMaxPooling((3, 4, 2)),
+        GlobalMaxPooling((3, 4), True, "channels_first"),
+    ],
+    "max_pooling": [
+        MaxPooling((4, 6, 2), 2),
+        MaxPooling((5, 4, 2), (2, 3), strides=1, padding="same"),
+        MaxPooling(
+            (2, 5, 7),
+            3,
+            strides=2,
+            padding=[1, (1, 0)],
+            ceil_mode=True,
+            data_format="channels_first",
+        ),
+        MaxPooling((7, 1), 3, strides=2, dilation=2),
+        MaxPooling((2, 1), 2, strides=1, padding=[1]),
+        MaxPooling((4, 4, 2), 1, strides=2),
     ],
 }
 
