@@ -1,6 +1,10 @@
 """Convolutions against their definition, written as loops, for all options together."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,3 +195,37 @@ def check_map(layer, rng):
     assert (size >= np.abs(x) @ np.abs(matrix).T * (1.0 - 1e-12)).all()
     if not getattr(linear_map, "windows", None) or not linear_map.windows.circular:
         np.testing.assert_allclose(size, np.abs(x) @ np.abs(matrix).T, atol=1e-12)
+
+
+def golden():
+    """What `make_convolution_golden.py` has written."""
+    found = []
+    for framework in ("torch", "keras"):
+        with np.load(Path(__file__).with_name(f"convolution_{framework}.npz")) as file:
+            cases, numbers = json.loads(str(file["cases"])), file["numbers"]
+        for number, case in enumerate(cases):
+            arrays = {}
+            for name, shape in case["shapes"].items():
+                size = int(np.prod(shape))
+                arrays[name] = numbers[:size].astype(np.float64).reshape(shape)
+                numbers = numbers[size:]
+            found.append(pytest.param(framework, case, arrays, id=f"{framework} {number}"))
+        assert not numbers.size
+    return found
+
+
+@pytest.mark.parametrize(("framework", "case", "arrays"), golden())
+def test_forward_is_that_of_the_framework(framework, case, arrays):
+    """The numbers are such that frameworks sum them without rounding."""
+    kind, kernel = case["kind"], arrays["kernel"]
+    if framework == "torch":
+        kernel = np.moveaxis(kernel, (1, 0), (-2, -1))
+        assert np.shares_memory(kernel, arrays["kernel"])
+    if kind == "depthwise":
+        *taps, channels, multiplier = kernel.shape
+        kernel = kernel.reshape(*taps, 1, channels * multiplier)
+    made = TransposedConvolution if kind == "transposed_convolution" else Convolution
+    layer = made(arrays["x"].shape[1:], kernel, arrays.get("bias"), **case["config"])
+    np.testing.assert_array_equal(layer.forward(arrays["x"]), arrays["y"])
+    again = made.from_config(layer.config(), layer.weights(), layer.input_shape)
+    np.testing.assert_array_equal(again.forward(arrays["x"]), arrays["y"])
