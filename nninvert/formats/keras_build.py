@@ -204,6 +204,14 @@ def _notes(uses: Sequence[Use], keras: int) -> tuple[str, ...]:
             "Keras 1.0.6 on; in older files it is the standard deviation, and the file "
             "does not tell. Compare with --pairs."
         )
+    averages = [
+        use.layer.config for use in uses if "AveragePooling" in use.layer.class_name
+    ]
+    if keras >= 3 and any(config.raw("padding") == "same" for config in averages):
+        notes.append(
+            "AveragePooling with padding 'same' was read as TensorFlow and JAX compute it, "
+            "from the cells inside; on torch, Keras 3 counts copies of the edge, too"
+        )
     return tuple(notes)
 
 

@@ -24,6 +24,7 @@ from nninvert.formats.keras_class import (
     wants,
 )
 from nninvert.formats.keras_convolutions import CONVOLUTIONS
+from nninvert.formats.keras_grids import GRIDS
 from nninvert.formats.keras_norms import NORMALIZATIONS
 from nninvert.layers import (
     Dense,
@@ -123,6 +124,12 @@ _INFERENCE_NO_OPS = (
     "GaussianDropout",
     "GaussianNoise",
     "Identity",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
@@ -139,6 +146,7 @@ KERAS_LAYERS: dict[str, KerasClass] = {
     "TimeDistributed": KerasClass(_wrapped_dense, _wrapped_variables),
     "TimeDistributedDense": KerasClass(_dense, _dense_variables),
     **CONVOLUTIONS,
+    **GRIDS,
     **NORMALIZATIONS,
     **{name: _advanced(name) for name in ADVANCED},
     **{name: KerasClass(_identity) for name in _INFERENCE_NO_OPS},

@@ -21,6 +21,8 @@ def cases(layers, at_least):
     _transposed(layers, add)
     _separable(layers, add)
     _normalisations(layers, add, at_least)
+    _pooling(layers, add, at_least)
+    _edges(layers, add)
     return found
 
 
@@ -49,6 +51,14 @@ def grouped_and_first(layers, add):
     add("depthwise_first", (2, 4, 5), layers.DepthwiseConv2D(3, padding="same", **first))
     separable = layers.SeparableConv2D(3, 2, depth_multiplier=2, **first)
     add("separable_first", (2, 4, 5), separable)
+    pooling = layers.AveragePooling2D(2, padding="same", **first)
+    add("average_pooling_first", (2, 5, 4), pooling)
+    add("max_pooling_first", (2, 5), layers.MaxPooling1D(2, strides=1, **first))
+    add("global_average_first", (2, 3, 4), layers.GlobalAveragePooling2D(**first))
+    add("padding_first", (2, 3, 2), layers.ZeroPadding2D((1, 2), **first))
+    add("cropping_first", (2, 5, 4), layers.Cropping2D(((1, 2), (0, 1)), **first))
+    add("up_sampling_first", (2, 3, 2), layers.UpSampling2D((3, 2), **first))
+    add("flatten_first", (2, 3, 2), layers.Flatten(**first))
 
 
 def _transposed(layers, add):
@@ -92,3 +102,38 @@ def _normalisations(layers, add, at_least):
     if at_least(3, 9):
         add("rms_norm", (5,), layers.RMSNormalization())
         add("rms_norm_axis", (3, 4), layers.RMSNormalization(axis=1, epsilon=0.1))
+
+
+def _pooling(layers, add, at_least):
+    add("average1d", (7, 2), layers.AveragePooling1D(2))
+    add("average1d_same", (7, 2), layers.AveragePooling1D(3, strides=2, padding="same"))
+    add("average2d", (5, 4, 2), layers.AveragePooling2D((2, 3), strides=(1, 2)))
+    add("average2d_same", (5, 4, 1), layers.AveragePooling2D((3, 2), padding="same"))
+    add("average3d", (3, 2, 3, 2), layers.AveragePooling3D(2, strides=1))
+    add("max1d", (7, 2), layers.MaxPooling1D(3, strides=2, padding="same"))
+    add("max2d", (5, 4, 2), layers.MaxPooling2D((2, 3), strides=(2, 1), padding="same"))
+    add("max3d", (3, 4, 2, 1), layers.MaxPooling3D(2))
+    for kind in ("Average", "Max"):
+        for rank in (1, 2, 3):
+            made = getattr(layers, f"Global{kind}Pooling{rank}D")
+            add(f"global_{kind}{rank}", (3, 2, 4)[:rank] + (2,), made(keepdims=rank == 2))
+    if at_least(3, 13):
+        add("adaptive_average", (5, 4, 2), layers.AdaptiveAveragePooling2D((2, 3)))
+        add("adaptive_max", (7, 2), layers.AdaptiveMaxPooling1D(3))
+
+
+def _edges(layers, add):
+    add("padding1d", (3, 2), layers.ZeroPadding1D((1, 2)))
+    add("padding2d", (3, 2, 2), layers.ZeroPadding2D(((1, 0), (2, 1))))
+    add("padding3d", (2, 2, 1, 2), layers.ZeroPadding3D((1, 0, 2)))
+    add("cropping1d", (5, 2), layers.Cropping1D(2))
+    add("cropping2d", (4, 5, 2), layers.Cropping2D(((0, 1), (2, 1))))
+    add("cropping3d", (3, 3, 4, 1), layers.Cropping3D(1))
+    add("up1d", (3, 2), layers.UpSampling1D(2))
+    add("up2d", (2, 3, 2), layers.UpSampling2D((2, 3)))
+    add("up2d_bilinear", (2, 3, 2), layers.UpSampling2D(2, interpolation="bilinear"))
+    add("up3d", (2, 1, 3, 2), layers.UpSampling3D((2, 3, 1)))
+    add("repeat", (4,), layers.RepeatVector(3))
+    add("permute", (2, 3, 4), layers.Permute((3, 1, 2)))
+    add("prelu_shared", (3, 2, 4), layers.PReLU(shared_axes=[1, 2]))
+    add("softmax_axis", (3, 4), layers.Softmax(axis=1))

@@ -14,8 +14,12 @@ import numpy as np
 
 ROWS = 3
 
-NOT_ON_TORCH = {"layer_norm_axes", "layer_norm_middle", "rms_norm_axis"}
-"""Keras 3.15 asks torch for axes other than the last ones, and torch refuses."""
+NOT_ON_TORCH = {"layer_norm_axes", "layer_norm_middle", "rms_norm_axis", "average2d_same"}
+"""Keras 3.15 asks torch for normalisations along axes other than the last ones, and torch
+refuses; averages of windows beyond the edge count copies of the edge there."""
+
+NOT_ON_TENSORFLOW = {"average3d", "max3d", "up2d_bilinear"}
+"""There is no code for float64 on processors."""
 
 
 def write(keras, name, vintage, at_least, more=()):
@@ -28,7 +32,7 @@ def write(keras, name, vintage, at_least, more=()):
         group(keras.layers, lambda key, shape, *made: found.update({key: (shape, made)}))
     described, weights, values = [], [], []
     for number, (key, (shape, made)) in enumerate(sorted(found.items())):
-        if key in NOT_ON_TORCH and keras.__name__ == "keras":
+        if key in (NOT_ON_TORCH if keras.__name__ == "keras" else NOT_ON_TENSORFLOW):
             continue
         model = keras.Sequential([keras.layers.Input(shape), *made])
         fixtures.randomise(model, seed=number)

@@ -12,9 +12,13 @@ from nninvert import formats
 DATA = Path(__file__).parents[2] / "formats" / "data"
 FILES = ("keras3", "tf215")
 
-# On torch, Keras 3 takes roots and epsilons of these in float32; TensorFlow does not.
+# On torch, Keras 3 computes these in float32, in part or whole; TensorFlow does not.
 ROUNDED = {
     "keras3-batch_norm_first",
+    "keras3-global_Average1",
+    "keras3-global_Average2",
+    "keras3-global_Average3",
+    "keras3-global_average_first",
     "keras3-group_norm",
     "keras3-group_norm_first",
     "keras3-instance_norm",
