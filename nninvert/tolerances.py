@@ -91,6 +91,9 @@ on an idle machine with 1 MiB of second- and 32 MiB of third-level cache, 16 MiB
 as long. From 4 MiB on, OpenBLAS shares the product with one vector among threads, which
 gains nothing and waits up to 30 times as long where others use the processor, too."""
 
+_AT_A_TIME = 2**16
+"""Numbers whose spacings are found at a time, in arrays that stay in the cache."""
+
 PART_BYTES = 8 * 2**20
 """Fewest bytes of float64 in a part of a matrix that a thread of its own passes over: it
 takes about 5 ms, starting the thread 0.1 ms."""
@@ -124,14 +127,34 @@ def half_spacing(values: NDArray[np.generic]) -> Float64:
     float64 array of the same shape, positive.
     """
     stored = values if values.dtype.kind == "f" else values.astype(np.float64)
-    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    kind = stored.dtype.newbyteorder("=")
+    flat = stored.reshape(-1)
+    half = np.empty(flat.shape)
+    for start in range(0, flat.size, _AT_A_TIME):
+        part = slice(start, start + _AT_A_TIME)
+        half[part] = _half_spacing(flat[part].astype(kind, copy=False))
+    return half.reshape(stored.shape)
+
+
+def _half_spacing(stored: NDArray[np.floating]) -> Float64:
     info = np.finfo(stored.dtype.name)
     magnitude = np.minimum(np.abs(stored), info.max)
     # Downwards: just below a power of two the spacing is half of that above.
-    below = magnitude - np.nextafter(magnitude, stored.dtype.type(0))
+    below = magnitude - _next_below(magnitude)
     smallest = float(info.smallest_normal)
     half = 0.5 * below.astype(np.float64)
     return np.where(magnitude < info.smallest_normal, smallest, np.maximum(half, 0.0))
+
+
+def _next_below(magnitude: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The number before each positive one; zero before zero."""
+    if magnitude.itemsize > 8:  # no integer is as long
+        exact: NDArray[np.floating] = np.nextafter(magnitude, magnitude.dtype.type(0))
+        return exact
+    # It has the bits before its own: five times as fast as `numpy.nextafter`.
+    bits = np.maximum(magnitude.view(f"i{magnitude.itemsize}") - 1, 0)
+    previous: NDArray[np.floating] = bits.view(magnitude.dtype)
+    return previous
 
 
 def singular_threshold(
@@ -214,7 +237,8 @@ class Precision:
         terms : float64 array, shape (batch, n_out)
             c, the size of the terms that were added to make each output.
         """
-        scaled = self.relative * np.maximum(np.abs(target), terms)
+        scaled = np.maximum(np.abs(target), terms)
+        scaled *= self.relative
         return np.maximum(scaled, self.half_step)
 
     def uncertainty(self, terms: Float64) -> Float64:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -128,6 +128,24 @@ class Preimage:
             free_dimensions=np.full(rows, kernel, dtype=np.int64),
             origins=np.zeros(rows),
         )
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Preimage]) -> Preimage:
+        """The rows of several, at least one, in order."""
+        joined = {
+            item.name: np.concatenate([getattr(part, item.name) for part in parts])
+            for item in fields(cls)
+            if item.name != "free"
+        }
+        free = None
+        if any(part.free is not None for part in parts):
+            free = np.concatenate([part._known_free() for part in parts])
+        return cls(free=free, **joined)
+
+    def _known_free(self) -> NDArray[np.bool_]:
+        if self.free is not None:
+            return self.free
+        return np.zeros((len(self.x), size_of(self.x.shape[1:])), dtype=np.bool_)
 
 
 class Linearization(ABC):

@@ -17,10 +17,15 @@ from nninvert.layers._base import (
     Preimage,
     Shape,
     Weights,
+    size_of,
 )
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Activation, Trend, activation_from_config
 from nninvert.linalg.box import Box
+
+_BLOCK = 2**16
+"""Numbers that are inverted at a time: the dozens of arrays that this takes stay in the
+cache, and in memory that needs not be asked for again."""
 
 _FORWARD_ULPS = 4.0
 """How many spacings a computed activation may be off; see `Activation.forward`."""
@@ -117,13 +122,23 @@ def why_not_one_to_one(activation: Activation) -> str:
 
 
 def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimage:
-    """Invert an activation unit by unit, with error radii.
+    """Invert an activation unit by unit, with error radii, some rows at a time.
 
     A value beyond an end of the image is moved to the end. An end that no input attains
     (tanh at 1) stands for "at least as far as the radius allows": the origin of
     end - radius is taken, and the entry is free, as all that lies beyond would do as
     well. For a value of 1 - 0 stored in float32, radius 2^-25, that is z = 9.01.
     """
+    step = max(1, _BLOCK // max(1, size_of(y.shape[1:])))
+    if len(y) <= step:
+        return _invert_block(activation, y, radius)
+    blocks = [slice(k, k + step) for k in range(0, len(y), step)]
+    return Preimage.stacked(
+        [_invert_block(activation, y[block], radius[block]) for block in blocks]
+    )
+
+
+def _invert_block(activation: Activation, y: Float64, radius: Float64) -> Preimage:
     bounded = radius < tolerances.UNBOUNDED_RADIUS
     rounding = _FORWARD_ULPS * tolerances.EPS64 * np.abs(y)
     radius = np.where(bounded, radius + rounding, radius)

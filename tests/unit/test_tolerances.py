@@ -98,3 +98,18 @@ def test_half_the_last_decimal_is_a_tolerance():
 def test_rows_of_a_precision():
     precision = Precision.of_stored(np.array([[1.0], [1024.0]]))
     np.testing.assert_array_equal(precision.rows(np.array([1])).half_step, [[2.0**-44]])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_half_spacings_are_those_of_nextafter_for_any_number(dtype, rng):
+    largest = 4.0 if dtype == np.float16 else 30.0
+    values = (10.0 ** rng.uniform(-largest, largest, (3, 70_000))).astype(dtype)
+    values[0, :20] = 2.0 ** np.arange(-10, 10)
+    values *= rng.choice([-1, 1], values.shape)
+    size = np.abs(values)
+    below = (size - np.nextafter(size, dtype(0))).astype(np.float64)
+    found = tolerances.half_spacing(values)
+    normal = size >= np.finfo(dtype).smallest_normal
+    assert normal.mean() > 0.9
+    np.testing.assert_array_equal(found[normal], 0.5 * below[normal])
+    np.testing.assert_array_equal(found[:, ::3], tolerances.half_spacing(values[:, ::3]))

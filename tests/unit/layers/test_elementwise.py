@@ -1,5 +1,7 @@
 """Inverting unit by unit: radii on every branch, ends of ranges, what is free."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from strategies import LOSING, ONE_TO_ONE, generators
 
 from nninvert import tolerances
 from nninvert.context import Context
-from nninvert.layers import Elementwise
+from nninvert.layers import Elementwise, elementwise
 from nninvert.layers.activations import activation_from_text
 from nninvert.layers.elementwise import invert_units, why_not_one_to_one
 
@@ -149,3 +151,19 @@ def test_the_rounding_of_the_activation_itself_is_covered(name):
     y = activation.forward(z)
     found = invert_units(activation, y, tolerances.half_spacing(y))
     assert (np.abs(found.x - z) <= found.radius).all()
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "silu"])
+def test_rows_that_are_inverted_in_blocks_are_those_of_one_block(name, monkeypatch, rng):
+    activation = activation_from_text(name)
+    y = rng.uniform(-1.5, 1.5, (7, 3))
+    y[2, 1] = 1.0  # an end of tanh that no input attains
+    radius = np.full(y.shape, 1e-3)
+    whole = invert_units(activation, y, radius)
+    assert (whole.outside > 0).any()
+    assert (whole.free is None) == (name == "silu")
+    monkeypatch.setattr(elementwise, "_BLOCK", 6)
+    blocks = invert_units(activation, y, radius)
+    for field in dataclasses.fields(whole):
+        expected, found = (getattr(k, field.name) for k in (whole, blocks))
+        np.testing.assert_array_equal(found, expected, err_msg=field.name)
