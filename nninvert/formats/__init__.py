@@ -22,6 +22,7 @@ from nninvert.formats.keras_h5 import KerasHdf5, KerasWeights
 from nninvert.formats.keras_shards import KerasShards
 from nninvert.formats.nnet import Nnet
 from nninvert.formats.npz_weights import NpzWeights
+from nninvert.formats.onnx import Onnx
 from nninvert.formats.own import OwnHdf5, OwnNpz, save
 from nninvert.formats.plain_h5 import PlainHdf5
 from nninvert.formats.safetensors import Safetensors
@@ -60,6 +61,7 @@ READERS: tuple[Reader, ...] = (
     PlainHdf5(),
     Safetensors(),
     TorchZip(),
+    Onnx(),
     Nnet(),
 )
 """In the order in which they are asked: the more a format says about itself, the sooner."""

@@ -137,6 +137,10 @@ class PieceArray(StoredArray):
         values = flat.read(slice(0, 1), slice(0, self.size))
         return values.astype(values.dtype.newbyteorder("=")).reshape(self.shape)
 
+    def reshaped(self, shape: tuple[int, ...]) -> PieceArray:
+        """The same numbers in the same place under another shape."""
+        return PieceArray(self._path, self._offset, shape, self.dtype, self.where)
+
     def _in_file(self) -> StoredMatrix:
         """Where it is."""
         m, n = self.shape

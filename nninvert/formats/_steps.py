@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nninvert.errors import ShapeError, UnsupportedLayerError
+from nninvert.errors import NninvertError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._description import Description, LayerDescription, PartialShape
 from nninvert.layers import Elementwise, Layer
@@ -95,7 +95,7 @@ def activation_of(layers: Sequence[Layer]) -> str:
     return ""
 
 
-def problem_of(error: UnsupportedLayerError | ShapeError) -> str:
+def problem_of(error: NninvertError) -> str:
     """An error as a short phrase behind a layer's class."""
     parts = [part for part in (error.field, error.got) if part]
     text = " ".join(parts)

@@ -77,12 +77,6 @@ def _looks_like(head: bytes, path: str) -> tuple[str, str]:
         )
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite model", "Take the Keras model that it was made from."
-    if head[:1] == b"\x08" and path.lower().endswith(".onnx"):
-        return "an ONNX model, which is not read yet", (
-            "Take the model that it was exported from, or save its weights: "
-            "numpy.savez('m.npz', **{i.name: onnx.numpy_helper.to_array(i) for i in "
-            "onnx.load('m.onnx').graph.initializer})"
-        )
     text = head.lstrip()
     if text.startswith(b"{"):
         if b"class_name" in head:

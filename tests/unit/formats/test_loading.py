@@ -24,7 +24,7 @@ def _zip(path, *names):
 
 IMPOSTORS = {
     "empty.h5": (b"", "an empty file"),
-    "model.onnx": (b"\x08\x07\x12\x07pytorch", "an ONNX model"),
+    "model.onnx": (b"\x08\x07\x12\x07pytorch", "0 graphs in one model"),
     "m.pt": (b"\x80\x02\x8a\nl\xfc\x9c", "a pickle.*never unpickles"),
     "x.npy": (b"\x93NUMPY\x01\x00", "one NumPy array"),
     "arch.json": (b'{"class_name": "Sequential"}', "JSON\\) without weights.*load_weights"),

@@ -1,0 +1,12 @@
+"""ONNX, read by its own bytes: a graph of operators with constants among them.
+
+From the bottom: `wire` finds protobuf's fields, `model` names them, `tensors` says where
+numbers lie, `fold` and `constants` compute what does not depend on x, `operators` turn
+nodes into layers, `recognise` finds layers that exporters wrote in parts, `steps` walks
+through the graph, `reader` is what the registry knows. Source: onnx/onnx, docs/IR.md,
+docs/Operators.md, docs/Changelog.md.
+"""
+
+from nninvert.formats.onnx.reader import Onnx
+
+__all__ = ["Onnx"]

@@ -1,0 +1,108 @@
+"""The inputs of a graph: which they are, their shapes, and whether they hold a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nninvert.formats.onnx.model import Length, ModelRecord, ValueRecord
+from nninvert.formats.onnx.tensors import FLOATS, TYPE_NAMES
+from nninvert.formats.onnx.values import Shape
+
+_WHOLE_NUMBERS = {2, 3, 4, 5, 6, 7, 12, 13}
+
+_KEEPING = {"Cast", "Dropout", "Identity", "Relu", "Sigmoid", "Tanh"}
+"""Operators that a matrix behind them tells the input's length through."""
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """An input.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        Without the batch, where there is one.
+    problem : str
+        Why it cannot be one of ours; "" if it can.
+    whole : bool
+        Whether it holds whole numbers.
+    """
+
+    name: str
+    shape: Shape
+    problem: str
+    whole: bool = False
+
+
+def inputs_of(model: ModelRecord) -> list[ValueRecord]:
+    """The inputs that are no initialisers: up to IR version 3 these are listed, too."""
+    known = {record.name for record in model.initializers} | set(model.sparse)
+    return [record for record in model.inputs if record.name not in known]
+
+
+def has_batch(record: ValueRecord) -> bool:
+    """Whether the first axis is likely the batch: it is open, 1, or not the only one."""
+    shape = record.shape
+    if shape is None:
+        return True
+    return len(shape) > 1 or (len(shape) == 1 and not isinstance(shape[0], int))
+
+
+def stated_rows(records: Sequence[ValueRecord]) -> int | None:
+    """How many rows the file says there are; None where it leaves that open."""
+    for record in records:
+        if record.shape and isinstance(record.shape[0], int):
+            return record.shape[0]
+    return None
+
+
+def may_be_one_row(record: ValueRecord) -> bool:
+    """Whether the whole input may as well be one x: all lengths are stated."""
+    return record.shape is not None and all(isinstance(n, int) for n in record.shape)
+
+
+def graph_input(model: ModelRecord, record: ValueRecord, batched: bool) -> GraphInput:
+    """An input as signals have it."""
+    name, whole = record.name, record.element in _WHOLE_NUMBERS
+    if record.element not in FLOATS | _WHOLE_NUMBERS:
+        kind = TYPE_NAMES.get(record.element, "no tensor of numbers")
+        return GraphInput(name, (), f"input '{name}' holds {kind}")
+    shape = record.shape
+    if shape is None or (batched and len(shape) == 2 and shape[1] is None):
+        width = _told_by_matrix(model, name)
+        if width is None:
+            return GraphInput(name, (), f"input '{name}' has no shape")
+        return GraphInput(name, (width,), "", whole)
+    if batched and not shape:
+        return GraphInput(name, (), f"input '{name}' has no axis of rows")
+    lengths = [n for n in shape[int(batched) :] if isinstance(n, int)]
+    if len(lengths) < len(shape) - int(batched):
+        told = _told_by_matrix(model, name) if len(shape) == 2 and batched else None
+        if told is None:
+            return GraphInput(name, (), f"input '{name}' has open lengths: {_shown(shape)}")
+        lengths = [told]
+    return GraphInput(name, tuple(lengths), "", whole)
+
+
+def _shown(shape: tuple[Length, ...]) -> str:
+    return "(" + ", ".join("?" if n is None else str(n) for n in shape) + ")"
+
+
+def _told_by_matrix(model: ModelRecord, name: str) -> int | None:
+    """The length of rows that a stored matrix takes which they are multiplied by."""
+    shapes = {record.name: record.dims for record in model.initializers}
+    for _ in range(8):
+        readers = [node for node in model.nodes if name in node.inputs]
+        if not readers:
+            return None
+        node = readers[0]
+        if node.op_type in ("Gemm", "MatMul") and len(node.inputs) > 1:
+            dims = shapes.get(node.inputs[1], [])
+            turned = node.attributes.get("transB", 0) == 1
+            return dims[int(turned)] if len(dims) == 2 and node.inputs[0] == name else None
+        if node.op_type not in _KEEPING or not node.outputs:
+            return None
+        name = node.outputs[0]
+    return None

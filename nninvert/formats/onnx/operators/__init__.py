@@ -1,0 +1,96 @@
+"""The operators that are read, by domain and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nninvert.formats.onnx.call import Call
+from nninvert.formats.onnx.operators import (
+    activations,
+    affine,
+    elementary,
+    grids,
+    learners,
+    normalising,
+    shapes,
+    windows,
+)
+from nninvert.layers import Layer
+
+Operator = Callable[[Call], list[Layer]]
+
+OPERATORS: dict[tuple[str, str], Operator] = {
+    **{
+        ("", name): operator
+        for name, operator in {
+            "Abs": activations.absolute,
+            "Add": elementary.add,
+            "AveragePool": grids.average_pool,
+            "BatchNormalization": affine.batch_normalization,
+            "Cast": shapes.cast,
+            "CastLike": shapes.identity,
+            "Celu": activations.celu,
+            "Clip": activations.clip,
+            "Conv": windows.convolution,
+            "ConvTranspose": windows.transposed_convolution,
+            "DepthToSpace": grids.depth_to_space,
+            "Div": elementary.divide,
+            "Dropout": shapes.dropout,
+            "Elu": activations.elu,
+            "Exp": activations.named("exponential"),
+            "Expand": grids.expand,
+            "Flatten": shapes.flatten,
+            "Gelu": activations.gelu,
+            "Gemm": affine.gemm,
+            "GlobalAveragePool": grids.global_average,
+            "GlobalMaxPool": grids.global_max,
+            "GroupNormalization": normalising.group_normalization,
+            "HardSigmoid": activations.hard_sigmoid,
+            "HardSwish": activations.named("hard_silu"),
+            "Identity": shapes.identity,
+            "InstanceNormalization": normalising.instance_normalization,
+            "LayerNormalization": normalising.layer_normalization,
+            "LeakyRelu": activations.leaky_relu,
+            "LogSoftmax": activations.log_softmax,
+            "LpNormalization": normalising.lp_normalization,
+            "MatMul": affine.matmul,
+            "MaxPool": grids.max_pool,
+            "Max": elementary.maximum,
+            "Min": elementary.minimum,
+            "Mish": activations.named("mish"),
+            "Mul": elementary.multiply,
+            "Neg": elementary.negative,
+            "PRelu": activations.prelu,
+            "Pad": grids.pad,
+            "RMSNormalization": normalising.rms_normalization,
+            "ReduceMean": shapes.reduced(mean=True),
+            "ReduceSum": shapes.reduced(mean=False),
+            "Relu": activations.named("relu"),
+            "Reshape": shapes.reshape,
+            "Resize": grids.resize,
+            "Selu": activations.selu,
+            "Shrink": activations.shrink,
+            "Sigmoid": activations.named("sigmoid"),
+            "Softmax": activations.softmax,
+            "Softplus": activations.named("softplus"),
+            "Softsign": activations.named("softsign"),
+            "SpaceToDepth": grids.space_to_depth,
+            "Squeeze": shapes.squeeze,
+            "Sub": elementary.subtract,
+            "Swish": activations.swish,
+            "Tanh": activations.named("tanh"),
+            "ThresholdedRelu": activations.thresholded_relu,
+            "Tile": grids.tile,
+            "Transpose": shapes.transpose,
+            "Unsqueeze": shapes.unsqueeze,
+            "Upsample": grids.resize,
+        }.items()
+    },
+    ("ai.onnx.ml", "LinearRegressor"): learners.linear_regressor,
+    ("ai.onnx.ml", "Normalizer"): normalising.normalizer,
+    ("ai.onnx.ml", "Scaler"): learners.scaler,
+}
+"""What each becomes: layers in a row, for its only signal or for all of them packed."""
+
+SEVERAL: dict[tuple[str, str], Callable[[Call], list[list[Layer]]]] = {}
+"""Operators with several outputs: layers for each."""

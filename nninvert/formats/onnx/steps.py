@@ -1,0 +1,292 @@
+"""From the nodes of an ONNX graph to steps: constants folded, operators looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nninvert.errors import (
+    DataError,
+    FormatError,
+    NninvertError,
+    ShapeError,
+    UnsupportedLayerError,
+)
+from nninvert.formats._arrays import StoredArray
+from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Place, Step, problem_of
+from nninvert.formats.onnx.call import Call
+from nninvert.formats.onnx.constants import Constants
+from nninvert.formats.onnx.fold import MOVES
+from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
+from nninvert.formats.onnx.model import ModelRecord, NodeRecord
+from nninvert.formats.onnx.operators import OPERATORS, SEVERAL
+from nninvert.formats.onnx.order import ordered
+from nninvert.formats.onnx.recognise import Recogniser, with_bias
+from nninvert.formats.onnx.values import RowsMixed, Shape, Signal, Unknown, Value
+from nninvert.layers import Identity, Layer
+
+
+class Walk:
+    """One pass through a graph.
+
+    Parameters
+    ----------
+    model : ModelRecord
+    constants : Constants
+    inputs : sequence of GraphInput
+        Those that are no initialisers.
+    batched : bool
+        Whether the first axis of all inputs is the batch.
+
+    Attributes
+    ----------
+    mixed : bool
+        Whether some operator does not leave the batch alone.
+    """
+
+    def __init__(
+        self,
+        model: ModelRecord,
+        constants: Constants,
+        inputs: Sequence[GraphInput],
+        batched: bool,
+    ) -> None:
+        self._model, self._constants, self._batched = model, constants, batched
+        self._inputs = list(inputs)
+        self._count = stated_rows(inputs_of(model))
+        self._values: dict[str, Value] = {}
+        self._problems: dict[str, str] = {}
+        self._shapes = {record.name: record.shape for record in model.values}
+        self._steps: list[Step] = []
+        self._recogniser = Recogniser(self._steps)
+        self._used: set[str] = set()
+        self.mixed = False
+        for number, entry in enumerate(inputs):
+            self._values[entry.name] = Unknown(-1 - number)
+            if entry.problem:
+                self._problems[entry.name] = entry.problem
+            else:
+                self._values[entry.name] = Signal(-1 - number, entry.shape, entry.whole)
+
+    def parsed(self, format_name: str, notes: Sequence[str]) -> Parsed:
+        """All steps that the outputs depend on, in topological order.
+
+        Raises
+        ------
+        FormatError
+            If the graph or its constants contradict themselves.
+        """
+        wanted = [record.name for record in self._model.outputs]
+        nodes = ordered(self._model, wanted)
+        self._used = {name for node in nodes for name in node.inputs} | set(wanted)
+        for node in nodes:
+            self._visit(node)
+        outputs = [self._output(name) for name in wanted]
+        steps, places = _pruned(self._steps, [k for k in outputs if k is not None])
+        made = [places[k] for k in outputs if k is not None]
+        constant = [n for n, k in zip(wanted, outputs, strict=True) if k is None]
+        more = [f"output '{name}' is a constant, and left out" for name in constant]
+        return Parsed(
+            format=format_name,
+            steps=tuple(steps),
+            outputs=tuple(dict.fromkeys(made)),
+            input_names=tuple(entry.name for entry in self._inputs),
+            notes=(*notes, *more, *self._recogniser.notes),
+        )
+
+    def _output(self, name: str) -> int | None:
+        """The position of the step that makes an output; None of a constant."""
+        found = self._value(name)
+        if isinstance(found, Signal) and found.source < 0:
+            place = Place("", name, "Identity")
+            step = Step((place,), (found.source,))
+            self._steps.append(step.built([Identity(found.shape)]))
+            return len(self._steps) - 1
+        if isinstance(found, Signal | Unknown) and found.source >= 0:
+            return found.source
+        if isinstance(found, Unknown):
+            place = Place("", name, "Identity")
+            self._steps.append(
+                Step((place,), (found.source,)).failed(self._problems.get(name, ""))
+            )
+            return len(self._steps) - 1
+        return None
+
+    def _value(self, name: str) -> Value:
+        found = self._values.get(name)
+        return self._constants.stored(name) if found is None else found
+
+    def _visit(self, node: NodeRecord) -> None:
+        """Compute the node's outputs, or make a step of it."""
+        place = Place("", node.name or next(filter(None, node.outputs), ""), _label(node))
+        step = Step((place,), ())
+        try:
+            given = [self._value(name) if name else None for name in node.inputs]
+        except UnsupportedLayerError as error:
+            self._fail(node, step, problem_of(error))
+            return
+        except NninvertError as error:
+            raise error.at(layer=("?", place.name)) from error
+        sources = [v.source for v in given if isinstance(v, Signal | Unknown)]
+        step = replace(step, sources=tuple(sources))
+        opset = self._model.opsets.get(node.domain, 1)
+        if not sources or _independent(node, given):
+            try:
+                found = self._constants.computed(node, given, opset, self._batched)
+            except UnsupportedLayerError as error:
+                self._fail(node, step, problem_of(error))
+                return
+            except NninvertError as error:
+                raise error.at(layer=("?", place.name)) from error
+            self._values.update(zip(node.outputs, found, strict=False))
+            return
+        problem = self._problem(node, given)
+        if problem:
+            self._fail(node, step, problem)
+            return
+        call = Call(node, opset, given, self._batched, self._count)
+        self._build(node, step, call)
+
+    def _problem(self, node: NodeRecord, given: Sequence[Value | None]) -> str:
+        """Why no operator can be asked; "" if one can."""
+        inherited = [self._problems[name] for name in node.inputs if name in self._problems]
+        key = (node.domain, node.op_type)
+        if key not in OPERATORS and key not in SEVERAL:
+            if key in self._model.functions:
+                return "a function of the model, not supported"
+            if not self._recogniser.may_know(node):
+                return "not supported"
+        if inherited:
+            return inherited[0]
+        if any(isinstance(value, Unknown) for value in given):
+            return UNKNOWN_SHAPE
+        whole = any(isinstance(value, Signal) and value.whole for value in given)
+        if whole and node.op_type not in MOVES | {"CastLike"}:
+            return "computes with whole numbers"
+        if node.graphs:
+            return f"{node.graphs[0]}: a graph or a type, not supported"
+        return ""
+
+    def _build(self, node: NodeRecord, step: Step, call: Call) -> None:
+        """Make the node's steps."""
+        key = (node.domain, node.op_type)
+        try:
+            if key in SEVERAL:
+                for name, layers in zip(node.outputs, SEVERAL[key](call), strict=True):
+                    self._append(name, _renamed(step, name), layers, call)
+                return
+            known = with_bias(call, step, self._steps)
+            known = known or self._recogniser.known(call, step)
+            if known is not None:
+                self._steps.append(known)
+                self._made(node, node.outputs[0], known)
+                return
+            if key not in OPERATORS:
+                self._fail(node, step, "not supported", call)
+                return
+            self._append(node.outputs[0], step, OPERATORS[key](call), call)
+            self._refuse_further(node, step)
+        except RowsMixed as error:
+            self.mixed = True
+            self._fail(node, step, problem_of(error))
+        except UnsupportedLayerError as error:
+            self._fail(node, step, problem_of(error), call)
+        except (ShapeError, FormatError, DataError) as error:
+            # What the file says of one operator does not fit, maybe read as rows only.
+            self.mixed = True
+            self._fail(node, step, problem_of(error))
+
+    def _refuse_further(self, node: NodeRecord, step: Step) -> None:
+        """Indices of maxima, means of a normalisation: nothing that is inverted."""
+        for name in node.outputs[1:]:
+            if name in self._used:
+                self._steps.append(_renamed(step, name).failed("its further output"))
+                self._values[name] = Unknown(len(self._steps) - 1)
+
+    def _append(self, name: str, step: Step, layers: Sequence[Layer], call: Call) -> None:
+        built = replace(step, arrays=tuple(call.arrays)).built(layers)
+        self._steps.append(built)
+        self._recogniser.remember(len(self._steps) - 1, call)
+        self._made(call.node, name, built)
+
+    def _made(self, node: NodeRecord, name: str, step: Step) -> None:
+        shape = step.layers[-1].output_shape
+        read = [self._values.get(one) for one in node.inputs]
+        whole = any(isinstance(value, Signal) and value.whole for value in read)
+        whole = whole and node.op_type not in ("Cast", "CastLike")
+        self._values[name] = Signal(len(self._steps) - 1, shape, whole)
+
+    def _fail(
+        self, node: NodeRecord, step: Step, problem: str, call: Call | None = None
+    ) -> None:
+        """Keep the step with its problem; what the file says of its shape helps on.
+
+        An operator that works number by number may still become part of a layer: its
+        `call` is remembered.
+        """
+        self._steps.append(step.failed(problem))
+        position = len(self._steps) - 1
+        if call is not None and self._recogniser.remember(position, call):
+            self._values[node.outputs[0]] = Signal(position, call.signals[0].shape)
+            return
+        for name in filter(None, node.outputs):
+            shape = self._stated(name)
+            self._values[name] = Unknown(position)
+            if shape is not None:
+                self._values[name] = Signal(position, shape)
+
+    def _stated(self, name: str) -> Shape | None:
+        """The shape that the file tells of a value, if all lengths are known."""
+        shape = self._shapes.get(name)
+        if shape is None or (self._batched and not shape):
+            return None
+        lengths = [n for n in shape[int(self._batched) :] if isinstance(n, int)]
+        if len(lengths) < len(shape) - int(self._batched):
+            return None
+        return tuple(lengths)
+
+
+def _independent(node: NodeRecord, given: Sequence[Value | None]) -> bool:
+    """Whether a node that reads a signal needs no more than its shape or type."""
+    if node.domain or not given:
+        return False
+    if node.op_type == "CastLike":
+        return isinstance(given[0], StoredArray)
+    return node.op_type in ("Shape", "Size") and isinstance(given[0], Signal)
+
+
+def _label(node: NodeRecord) -> str:
+    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+
+
+def _renamed(step: Step, name: str) -> Step:
+    place = step.places[-1]
+    if len(place.name) == 0 or place.name == name:
+        return step
+    return replace(step, places=(replace(place, name=name),))
+
+
+def _pruned(
+    steps: Sequence[Step], outputs: Sequence[int]
+) -> tuple[list[Step], dict[int, int]]:
+    """The steps that lead to the outputs, numbered, with names of their own."""
+    needed: set[int] = set()
+    todo = list(outputs)
+    while todo:
+        k = todo.pop()
+        if k >= 0 and k not in needed:
+            needed.add(k)
+            todo += steps[k].sources
+    places = {k: new for new, k in enumerate(sorted(needed))}
+    found: list[Step] = []
+    names: set[str] = set()
+    for k, new in places.items():
+        old = steps[k]
+        name = old.name or f"step_{new}"
+        if name in names:
+            name = f"{name}_{new}"
+        names.add(name)
+        sources = tuple(places[s] if s >= 0 else s for s in old.sources)
+        place = replace(old.places[-1], index=str(new), name=name)
+        found.append(replace(old, places=(place,), sources=sources))
+    return found, places
