@@ -128,12 +128,16 @@ class Network:
     inputs, outputs : Layout
         Named parts; one each, so far.
     source : Source
+    input_names, output_names : tuple of str or None
+        What single numbers of x and y are called, where something says it.
     """
 
     graph: Graph
     inputs: Layout
     outputs: Layout
     source: Source = field(default_factory=Source)
+    input_names: tuple[str, ...] | None = None
+    output_names: tuple[str, ...] | None = None
 
     @classmethod
     def of_graph(
@@ -349,9 +353,9 @@ class Network:
     def _with_graph(self, graph: Graph) -> Network:
         made = Network.of_graph(graph, self.source)
         if graph.input_shape == self.graph.input_shape:
-            made = replace(made, inputs=self.inputs)
+            made = replace(made, inputs=self.inputs, input_names=self.input_names)
         if graph.output_shape == self.graph.output_shape:
-            made = replace(made, outputs=self.outputs)
+            made = replace(made, outputs=self.outputs, output_names=self.output_names)
         return made
 
     def _find(self, wanted: str, option: str) -> int:

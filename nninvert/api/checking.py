@@ -14,6 +14,7 @@ from nninvert.analysis.factor_files import conclude, prepare
 from nninvert.analysis.invertibility import check_network
 from nninvert.analysis.planning import announce_structure
 from nninvert.api.asking import Values, finite_rows, opened, problem_of
+from nninvert.api.scaling import in_units_of
 from nninvert.context import Context
 from nninvert.formats import ReadOptions
 from nninvert.methods.domain import Constraints
@@ -115,7 +116,7 @@ def _shake_hands(
     if report.same or not network.source.path:
         return network, report
     readings = (
-        (_reading(options), made)
+        (_reading(options), in_units_of(made, network))
         for options, made in formats.candidates(network.source.path)
     )
     better = handshake.best_reading(readings, x, y)

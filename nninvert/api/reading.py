@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nninvert import formats
 from nninvert.api.asking import Values, stored
+from nninvert.api.scaling import in_units
 from nninvert.formats import ReadOptions
 from nninvert.methods.question import as_rows
 from nninvert.network import Network
@@ -22,6 +23,8 @@ def load(
     first: str | None = None,
     until: str | None = None,
     config: str | None = None,
+    input_scaler: str | None = None,
+    output_scaler: str | None = None,
 ) -> Network:
     """Read a network from a file.
 
@@ -37,6 +40,10 @@ def load(
         Take the part from one layer to another, by name or index, both inclusive.
     config : str or None, default None
         For Keras weights without an architecture: the JSON file that has it.
+    input_scaler, output_scaler : str or None, default None
+        Files that say how inputs and outputs were scaled for training: mean and scale,
+        or min and max; NPZ or CSV, see `nninvert.arrays.scaler`. The network then takes
+        and gives numbers in the units of the data.
 
     Raises
     ------
@@ -45,7 +52,7 @@ def load(
         that are not known.
     """
     options = ReadOptions(activations, orientation, first=first, until=until, config=config)
-    return formats.load(path, options)
+    return in_units(formats.load(path, options), input_scaler, output_scaler)
 
 
 def forward(network: Network, x: Values, *, single: bool | None = None) -> Float64:

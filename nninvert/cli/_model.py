@@ -27,5 +27,7 @@ def open_model(path: str, reading: Reading) -> Network:
         first=reading.first,
         until=reading.until,
         config=reading.config,
+        input_scaler=reading.input_scaler,
+        output_scaler=reading.output_scaler,
     )
     return network.repeat(reading.repeat)

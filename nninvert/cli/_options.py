@@ -96,6 +96,25 @@ class Reading:
             metavar="LAYER",
         ),
     ] = None
+    input_scaler: Annotated[
+        str | None,
+        option(
+            "--input-scaler",
+            help="How inputs were scaled for training: a file with mean and scale, or "
+            "min and max (.npz or CSV). Everything about x is then in the data's units.",
+            panel=READING,
+            metavar="FILE",
+        ),
+    ] = None
+    output_scaler: Annotated[
+        str | None,
+        option(
+            "--output-scaler",
+            help="The same of the outputs: everything about y is in the data's units.",
+            panel=READING,
+            metavar="FILE",
+        ),
+    ] = None
     repeat: Annotated[
         int,
         option(
@@ -114,6 +133,8 @@ class Reading:
             ("--config", self.config),
             ("--from", self.first),
             ("--until", self.until),
+            ("--input-scaler", self.input_scaler),
+            ("--output-scaler", self.output_scaler),
             ("--repeat", None if self.repeat == 1 else str(self.repeat)),
         )
         return tuple(word for name, value in given if value for word in (name, value))

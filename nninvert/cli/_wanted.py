@@ -32,7 +32,8 @@ class Resolved:
     Attributes
     ----------
     names : tuple of str
-        From the table of bounds, the header of ``--near``, or x0, x1, ...
+        The network's own, from the table of bounds, the header of ``--near``, or x0,
+        x1, ...
     keywords : dict
         within, near, lower, upper, fix, integer, constraints.
     """
@@ -51,7 +52,7 @@ def resolve(wanted: Wanted, network: Network, sources: Sources) -> Resolved:
     """
     table = _table(wanted)
     near, header = _near(wanted, network, sources)
-    names = _names(network.n_in, header, table)
+    names = _names(network, header, table)
     columns = _columns(table, names, network)
     lower = _per_input("--lower", wanted.lower, sources)
     upper = _per_input("--upper", wanted.upper, sources)
@@ -134,9 +135,15 @@ def _values(option: str, text: str, sources: Sources) -> float | NDArray[np.gene
 
 
 def _names(
-    n_in: int, header: tuple[str, ...] | None, table: tuple[BoundsRow, ...]
+    network: Network, header: tuple[str, ...] | None, table: tuple[BoundsRow, ...]
 ) -> tuple[str, ...]:
-    """What the inputs are called; a table that names all of them also orders them."""
+    """What the inputs are called; a table that names all of them also orders them.
+
+    Unless the network has names: then the table's rows are found by them.
+    """
+    n_in = network.n_in
+    if network.input_names is not None and len(network.input_names) == n_in:
+        return network.input_names
     if len(table) == n_in:
         return tuple(row.name for row in table)
     if header is not None and len(header) == n_in:

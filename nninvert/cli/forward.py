@@ -44,7 +44,8 @@ def forward(
     x = sources.read(inputs, "x")
     with sources.named():
         y = api.forward(network, x, single=layout.single)
-    names = tuple(f"y{index}" for index in range(network.n_out))
+    numbered = tuple(f"y{index}" for index in range(network.n_out))
+    names = network.output_names or numbered
     write_result(output.file, y, network.graph.output_shape, names, streams, manner)
     if manner.json:
         document = forward_document(summary(network), y, output.file or "")

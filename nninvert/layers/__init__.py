@@ -39,6 +39,7 @@ from nninvert.layers.scaling import (
 from nninvert.layers.softmax import LogSoftmax, Softmax
 from nninvert.layers.transposed_convolution import TransposedConvolution
 from nninvert.layers.unit_normalization import UnitNormalization
+from nninvert.layers.unit_scaling import UnitScaling
 from nninvert.layers.upsampling import UpSampling
 
 LAYERS: dict[str, type[Layer]] = {
@@ -74,6 +75,7 @@ LAYERS: dict[str, type[Layer]] = {
         Tile,
         TransposedConvolution,
         UnitNormalization,
+        UnitScaling,
         UpSampling,
     )
 }
@@ -133,6 +135,7 @@ __all__ = [
     "Tile",
     "TransposedConvolution",
     "UnitNormalization",
+    "UnitScaling",
     "UpSampling",
     "Weights",
     "layer_class",

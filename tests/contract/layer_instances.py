@@ -37,6 +37,7 @@ from nninvert.layers.prelu import PReLU
 from nninvert.layers.rms_normalization import RMSNormalization
 from nninvert.layers.softmax import LogSoftmax, Softmax
 from nninvert.layers.unit_normalization import UnitNormalization
+from nninvert.layers.unit_scaling import UnitScaling
 from nninvert.linalg.stored import ArrayMatrix
 
 _random = np.random.default_rng(11)
@@ -183,6 +184,10 @@ INSTANCES: dict[str, list[Layer]] = {
         UnitNormalization((4,), (0,), 1e-12),
         UnitNormalization((2, 3), (-1,), 1e-6),
         UnitNormalization((2, 3), (0, 1), 2.0),
+    ],
+    "unit_scaling": [
+        UnitScaling((3,), 100.0 * _normal(3), _positive(3), _normal(3)),
+        UnitScaling((2, 2), _normal(2, 2), -_positive(2, 2), _normal(2, 2)),
     ],
     "transposed_convolution": [
         _transposed((4, 2), _centred(3, 2, 2), padding="same"),
