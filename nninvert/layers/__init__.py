@@ -21,7 +21,9 @@ from nninvert.layers.centred import GroupNormalization, LayerNormalization
 from nninvert.layers.convolution import Convolution
 from nninvert.layers.dense import Dense
 from nninvert.layers.depth_space import DepthToSpace, SpaceToDepth
+from nninvert.layers.einsum_dense import EinsumDense
 from nninvert.layers.elementwise import Elementwise
+from nninvert.layers.gated import Gated
 from nninvert.layers.graph import Graph, Node, Segment
 from nninvert.layers.grid_edges import Cropping, Padding
 from nninvert.layers.max_pooling import AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling
@@ -53,7 +55,9 @@ LAYERS: dict[str, type[Layer]] = {
         Cropping,
         Dense,
         DepthToSpace,
+        EinsumDense,
         Elementwise,
+        Gated,
         GlobalAveragePooling,
         GlobalMaxPooling,
         Graph,
@@ -105,8 +109,10 @@ __all__ = [
     "Dense",
     "DepthToSpace",
     "DiagonalLayer",
+    "EinsumDense",
     "Elementwise",
     "Facts",
+    "Gated",
     "GlobalAveragePooling",
     "GlobalMaxPooling",
     "Graph",

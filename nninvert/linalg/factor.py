@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from nninvert import tolerances
 from nninvert.context import Context, FactorKey, Notice
+from nninvert.linalg.block_diagonal import BlockDiagonalFactor, BlockDiagonalMap
 from nninvert.linalg.centring import CentringMap, factor_centred
 from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
 from nninvert.linalg.convolution_solve import factor_convolution
 from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.isometry import SurroundedFactor, surrounded
 from nninvert.linalg.kronecker import KroneckerFactor, KroneckerMap
 from nninvert.linalg.large import factor_large_rectangular, factor_large_square
 from nninvert.linalg.lu import factor_lu
@@ -69,7 +73,9 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     identity, permutation       none needed
     diagonal                    division
     equal blocks                that of one block
+    different blocks            one for each block
     Kronecker product           one for each axis
+    composition of one map with isometries    that of the one, and transposes
     composition, all nonsingular and square   one after the other
     composition that ends in centring         that of the rest, with constants
     sparse matrix               by its pattern: see `sparse_solve`
@@ -88,6 +94,9 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         return DiagonalFactor(linear_map)
     if isinstance(linear_map, RepeatedMap):
         return RepeatedFactor(linear_map, factorise(linear_map.base, context))
+    if isinstance(linear_map, BlockDiagonalMap):
+        blocks = [factorise(block, context) for block in linear_map.blocks]
+        return BlockDiagonalFactor(linear_map, blocks)
     if isinstance(linear_map, KroneckerMap):
         axes = [_factor_axis(part, context) for part in linear_map.parts]
         return KroneckerFactor(linear_map, axes)
@@ -99,6 +108,9 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
             if isinstance(base, ScaledFactor):
                 return SvdFactor(linear_map, "SVD: scaled rows have no common constant")
             return factor_centred(linear_map, rest, base, last)
+        around = _surrounded(linear_map, context)
+        if around is not None:
+            return around
         parts = _square_parts(linear_map, context)
         if parts is not None:
             return ChainFactor(linear_map, parts)
@@ -116,6 +128,17 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
         return factor_large_rectangular(linear_map, context)
     found = factor_lu(linear_map) if m == n else None
     return found or _scaled(linear_map, context) or _decomposed(linear_map, context)
+
+
+def _surrounded(linear_map: ComposedMap, context: Context) -> SurroundedFactor | None:
+    """By the one map that decides, if there is one that leaves the plain residual least."""
+    where = surrounded(linear_map)
+    if where is None:
+        return None
+    parts = [factorise(part, context) for part in linear_map.parts]
+    if np.any(parts[where.place].residual_scale != 1.0):
+        return None
+    return SurroundedFactor(linear_map, parts, where)
 
 
 def _factor_axis(part: LinearMap, context: Context) -> Factorisation:

@@ -336,7 +336,10 @@ def _on_rows(found: Float64, x: Float64) -> Float64:
 
 def compose(parts: Sequence[LinearMap]) -> LinearMap:
     """Compose maps, leaving out identities; one part stays itself."""
-    kept = [part for part in parts if not isinstance(part, IdentityMap)]
+    flat: list[LinearMap] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, ComposedMap) else [part]
+    kept = [part for part in flat if not isinstance(part, IdentityMap)]
     if not kept:
         return IdentityMap(parts[0].shape[1])
     return kept[0] if len(kept) == 1 else ComposedMap(kept)

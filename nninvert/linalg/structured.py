@@ -89,6 +89,12 @@ class RepeatedFactor(Factorisation):
         self.nbytes = base.nbytes
         self.reason = f"{linear_map.repeats} equal blocks: {base.reason}"
 
+    @property
+    def residual_scale(self) -> Float64:
+        """That of the block, for each of them."""
+        scale = self._base.residual_scale
+        return np.tile(scale, self._map.repeats) if scale.size > 1 else scale
+
     def solve(self, y: Float64) -> Float64:
         """Solve each piece."""
         return self._map.joined(self._base.solve(self._map.pieces(y)))

@@ -12,7 +12,9 @@ from nninvert.layers import (
     Cropping,
     Dense,
     DepthToSpace,
+    EinsumDense,
     Elementwise,
+    Gated,
     GlobalAveragePooling,
     GlobalMaxPooling,
     Graph,
@@ -272,6 +274,21 @@ INSTANCES: dict[str, list[Layer]] = {
         MaxPooling((7, 1), 3, strides=2, dilation=2),
         MaxPooling((2, 1), 2, strides=1, padding=[1]),
         MaxPooling((4, 4, 2), 1, strides=2),
+    ],
+    "einsum_dense": [
+        EinsumDense((2, 3), "abc,cd->abd", conditioned(3, 5.0, _random), _normal(3)),
+        EinsumDense((3, 2), "abc,bd->adc", _normal(3, 2), _normal(2, 1)),
+        EinsumDense((2, 3), "...x,xyz->...yz", _normal(3, 2, 2)),
+        EinsumDense((2, 3, 2), "abcd,cde->abe", _normal(3, 2, 4)),
+        EinsumDense((2, 3), "abc,bcd->abd", _normal(2, 3, 3)),
+        EinsumDense((2, 3), "abc,cd->ad", _normal(3, 2)),
+    ],
+    "gated": [
+        Gated((4,), activation_from_text("sigmoid")),
+        Gated((4, 3), activation_from_text("gelu"), axis=0),
+        Gated((3, 4), activation_from_text("silu"), gate=0),
+        Gated((2, 2), activation_from_text("relu")),
+        Gated((6,), activation_from_text("linear")),
     ],
 }
 

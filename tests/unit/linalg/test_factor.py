@@ -8,16 +8,23 @@ from strategies import matrices
 
 from nninvert import tolerances
 from nninvert.context import Context
+from nninvert.linalg.block_diagonal import BlockDiagonalFactor, BlockDiagonalMap
+from nninvert.linalg.compressed import compressed
 from nninvert.linalg.factor import factorise, select_factorisation
+from nninvert.linalg.isometry import SurroundedFactor
+from nninvert.linalg.kronecker import KroneckerFactor, KroneckerMap
 from nninvert.linalg.lu import LuFactor
 from nninvert.linalg.map import (
     ComposedMap,
     DenseMap,
     DiagonalMap,
     IdentityMap,
+    LinearMap,
     PermutationMap,
     RepeatedMap,
 )
+from nninvert.linalg.orthogonal import gathering
+from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.stored import ArrayMatrix
 from nninvert.linalg.structured import (
     ChainFactor,
@@ -37,6 +44,20 @@ def random_map(shape, seed=0):
     return dense_map(np.random.default_rng(seed).standard_normal(shape))
 
 
+def averages(count: int, last: int = 2) -> LinearMap:
+    """Means of two entries each, and of `last` ones at the end."""
+    places = np.arange(2 * count + last - 2)
+    rows = np.minimum(places // 2, count - 1)
+    weights = np.where(rows == count - 1, 1.0 / last, 0.5)
+    parts = {"data": weights, "row": rows, "col": places}
+    return SparseMap(compressed("coo", parts, (count, places.size)))
+
+
+def copies(count: int) -> LinearMap:
+    """Each of two entries several times."""
+    return gathering(np.arange(2).repeat(count)[:, None], np.ones(()), 2)
+
+
 CASES = {
     "identity": (lambda: IdentityMap(3), PermutationFactor),
     "permutation": (lambda: PermutationMap(np.array([2, 0, 1])), PermutationFactor),
@@ -51,8 +72,35 @@ CASES = {
     "repeated": (lambda: RepeatedMap(random_map((2, 2)), 3), RepeatedFactor),
     "repeated tall": (lambda: RepeatedMap(random_map((3, 2)), 2), RepeatedFactor),
     "chain": (
-        lambda: ComposedMap([random_map((3, 3)), PermutationMap(np.array([2, 0, 1]))]),
+        lambda: ComposedMap([random_map((3, 3)), DiagonalMap(np.array([1.0, 2.0, -1.0]))]),
         ChainFactor,
+    ),
+    "wide and permuted": (
+        lambda: ComposedMap([random_map((3, 4)), PermutationMap(np.array([2, 0, 1]))]),
+        SurroundedFactor,
+    ),
+    "singular between averages and copies": (
+        lambda: ComposedMap(
+            [
+                KroneckerMap([averages(2), IdentityMap(2)]),
+                dense_map(np.diag([1.0, 0.5, 0.0, 2.0])),
+                KroneckerMap([IdentityMap(2), copies(2)]),
+            ]
+        ),
+        SurroundedFactor,
+    ),
+    "uneven averages first": (
+        lambda: ComposedMap([KroneckerMap([averages(2, 3)]), random_map((2, 2))]),
+        SvdFactor,
+    ),
+    "averages": (lambda: KroneckerMap([averages(3), IdentityMap(2)]), KroneckerFactor),
+    "averages beside copies": (
+        lambda: KroneckerMap([averages(3), copies(2)]),
+        KroneckerFactor,
+    ),
+    "different blocks": (
+        lambda: BlockDiagonalMap([random_map((2, 3), 1), random_map((2, 3), 2)]),
+        BlockDiagonalFactor,
     ),
     "32 to 64 to 32": (
         lambda: ComposedMap([random_map((64, 32), 1), random_map((32, 64), 2)]),
