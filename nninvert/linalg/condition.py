@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import tolerances
-from nninvert.linalg.extreme import NormEstimate, Product, two_norm
+from nninvert.linalg.extreme import NormEstimate, Product, two_norm, two_norm_of_gram
 from nninvert.outcome import Kind
 
 Float64 = NDArray[np.float64]
@@ -116,6 +116,7 @@ def estimated_spectrum(
     seed: int,
     how: str,
     should_stop: Callable[[], bool] = lambda: False,
+    gram: Product | None = None,
 ) -> Spectrum:
     """Estimate the extreme singular values of a square factored map.
 
@@ -141,8 +142,13 @@ def estimated_spectrum(
         What the solves are made with: "float32 LU factors".
     should_stop : callable, default never
         Asked between steps; both norms are then what was found from below so far.
+    gram : callable, optional
+        Rows times A^T A, or A A^T, from one pass over the weights; default: two products.
     """
-    largest = two_norm(products, n, seed, should_stop).value
+    if gram is None:
+        largest = two_norm(products, n, seed, should_stop).value
+    else:
+        largest = two_norm_of_gram(gram, n, seed, should_stop).value
     inverse = two_norm(solves, n, seed, should_stop)
     smallest, seen = _smallest(inverse, products[0], solves[0])
     shape = (n, n)

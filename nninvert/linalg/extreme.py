@@ -47,6 +47,25 @@ def two_norm(
     seed: int,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> NormEstimate:
+    """||B||_2 from products with B and its transpose; see `two_norm_of_gram`.
+
+    Parameters
+    ----------
+    pair : (callable, callable)
+        Rows x to B x, and rows y to B^T y.
+    n, seed, should_stop
+        As there.
+    """
+    forward, backward = pair
+    return two_norm_of_gram(lambda x: backward(forward(x)), n, seed, should_stop)
+
+
+def two_norm_of_gram(
+    gram: Product,
+    n: int,
+    seed: int,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> NormEstimate:
     """||B||_2 by a block Lanczos method on B^T B with full orthogonalisation.
 
     A few steps with a few vectors find the largest singular value of nearly any operator
@@ -55,8 +74,8 @@ def two_norm(
 
     Parameters
     ----------
-    pair : (callable, callable)
-        Rows x to B x, and rows y to B^T y.
+    gram : callable
+        Rows x to B^T B x.
     n : int
         Columns of B.
     seed : int
@@ -64,7 +83,6 @@ def two_norm(
     should_stop : callable
         Asked before each step but the first; the estimate so far is then returned.
     """
-    forward, backward = pair
     start = np.random.default_rng(seed).standard_normal((min(_BLOCK, n), n))
     block = _orthonormal(start)
     basis, images = np.empty((0, n)), np.empty((0, n))
@@ -72,12 +90,12 @@ def two_norm(
     for step in range(_STEPS):
         if (step and should_stop()) or not len(block):
             break
-        image = backward(forward(block))
+        image = gram(block)
         if not np.all(np.isfinite(image)):
             return NormEstimate(float("inf"), block[0])
         basis, images = np.vstack([basis, block]), np.vstack([images, image])
-        gram = basis @ images.T
-        values, weights = np.linalg.eigh(0.5 * (gram + gram.T))
+        inner = basis @ images.T
+        values, weights = np.linalg.eigh(0.5 * (inner + inner.T))
         found = float(np.sqrt(max(values[-1], 0.0)))
         settled = found <= best.value * (1.0 + _SETTLED)
         best = NormEstimate(max(found, best.value), weights[:, -1] @ basis)

@@ -9,6 +9,7 @@ than the cache and everything where they lie on a disk.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert import tolerances
 from nninvert.linalg.map import DenseMap, LinearMap
 from nninvert.linalg.passes import combined, over_stripes
 from nninvert.linalg.stored import StoredMatrix, Stripe
@@ -278,6 +280,20 @@ def products_of_transpose(linear_map: LinearMap, pace: Pace) -> Products:
         return StripedProducts(linear_map.matrix.transposed, pace)
     m, n = linear_map.shape
     return MapProducts((n, m), linear_map.adjoint, linear_map.apply, pace)
+
+
+def gram_of(linear_map: LinearMap) -> Product:
+    """Rows x to A^T A x; to A A^T x where that takes one pass and the other does not.
+
+    Both have the same singular values. A map that keeps a copy in float64 multiplies
+    twice by that.
+    """
+    matrix = linear_map.matrix if isinstance(linear_map, DenseMap) else None
+    if matrix is None or 8 * math.prod(matrix.shape) <= tolerances.SMALL_WEIGHTS:
+        return lambda x: linear_map.adjoint(linear_map.apply(x))
+    products = StripedProducts(matrix, Pace(lambda: False))
+    width = matrix.shape[1 if matrix.column_major else 0]
+    return lambda x: products.there_and_back(x, np.zeros((len(x), width)))[1]
 
 
 def _scaled(values: Float64, scale: Float64 | None) -> Float64:

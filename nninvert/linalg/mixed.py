@@ -14,8 +14,9 @@ from nninvert.context import Context, Progress
 from nninvert.linalg.condition import Spectrum, estimated_spectrum
 from nninvert.linalg.deflation import DeflatedInverse
 from nninvert.linalg.equilibration import MatrixSizes, matrix_sizes
-from nninvert.linalg.extreme import one_norm, two_norm
+from nninvert.linalg.extreme import one_norm, two_norm_of_gram
 from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.fused import gram_of
 from nninvert.linalg.map import DenseMap
 from nninvert.linalg.nullspace import lost_directions
 from nninvert.linalg.refinement import (
@@ -167,8 +168,8 @@ class MixedFactor(Factorisation):
     @cached_property
     def _largest(self) -> float:
         """The largest singular value, from below."""
-        products = (self._map.apply, self._map.adjoint)
-        return two_norm(products, self.shape[1], self._context.seed).value
+        gram = gram_of(self._map)
+        return two_norm_of_gram(gram, self.shape[1], self._context.seed).value
 
     @cached_property
     def _transposed_map(self) -> DenseMap | SparseMap:
@@ -347,6 +348,7 @@ class MixedFactor(Factorisation):
             self._context.seed,
             f"{self.precision} LU factors",
             self._context.should_stop,
+            gram_of(self._map),
         )
         stopped = self._context.should_stop()
         if found.kind is Kind.LOWER_BOUND and self.can_upgrade and not stopped:

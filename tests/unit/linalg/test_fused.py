@@ -9,6 +9,7 @@ from nninvert.linalg.fused import (
     PassInterrupted,
     Scaling,
     StripedProducts,
+    gram_of,
     products_of,
     products_of_transpose,
 )
@@ -122,3 +123,24 @@ def test_whoever_wants_is_told_of_every_pass():
     for _ in range(3):
         products.apply(np.ones((1, 5)))
     assert told == [1, 2, 3]
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("small", [0, 2**20])
+def test_the_gram_product_is_that_of_the_matrix_or_its_transpose(
+    shape, order, small, monkeypatch
+):
+    monkeypatch.setattr("nninvert.tolerances.SMALL_WEIGHTS", small)
+    stored, a = weights(shape, order)
+    other = not small and stored.column_major
+    seen = a.T if other else a
+    passes = []
+    stripes = type(stored).stripes
+    monkeypatch.setattr(
+        type(stored), "stripes", lambda *k, **kw: passes.append(1) or stripes(*k, **kw)
+    )
+    x = np.random.default_rng(2).standard_normal((3, seen.shape[1]))
+    found = gram_of(DenseMap(stored))(x)
+    np.testing.assert_allclose(found, x @ seen.T @ seen, rtol=1e-10, atol=1e-10)
+    assert len(passes) == (0 if small else 1)
