@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nninvert.context import Context
 from nninvert.layers import Elementwise, Layer, LinearLayer
 from nninvert.layers.activations import Trend
 from nninvert.layers.pull_back import PullBack
@@ -32,6 +33,12 @@ SAMPLES = 256
 
 FLIPS = 60
 """Most flips from each of these."""
+
+NODES, SECONDS = 1000, 5.0
+"""Most of each for a program in zeros and ones; 20 to 30 units take a few nodes."""
+
+SHARE = 0.2
+"""Of the time that is left, for all rows."""
 
 EFFECTS = 2**20
 """Most numbers in the effects d_j of all units times the choices that are flipped at a
@@ -60,14 +67,27 @@ def branch_starts(problem: Problem, most: int) -> Float64:
     -------
     float64 array, shape (s, rows, n_in)
         s <= most; rows that have fewer repeat their first. Without activations of several
-        branches, s = 0.
+        branches, s = 0. Rows that are not reached in a fifth of the time that is left
+        hold `near`.
     """
     if not has_branches(problem) or not problem.rows:
         return np.zeros((0, problem.rows, problem.network.n_in))
-    found = [_ways(problem, row, most) for row in range(problem.rows)]
+    last = _share_of_time(problem.context)
+    found = []
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        for row in range(problem.rows):
+            late = problem.context.elapsed > last or problem.context.should_stop()
+            found.append(problem.near[row, None] if late else _ways(problem, row, most))
     count = max(len(ways) for ways in found)
     filled = [np.concatenate([w, np.repeat(w[:1], count - len(w), axis=0)]) for w in found]
     return np.stack(filled, axis=1)
+
+
+def _share_of_time(context: Context) -> float:
+    """When to go on to other starts, in seconds from the start of the computation."""
+    if context.time_limit is None:
+        return np.inf
+    return context.elapsed + SHARE * max(context.time_limit - context.elapsed, 0.0)
 
 
 def _ways(problem: Problem, row: int, most: int) -> Float64:
@@ -205,7 +225,7 @@ def _choices(
     else:
         base, effects = judge.effects(z, change, units)
         if not few:
-            turned = np.unique(_flipped(judge, base, effects, turned), axis=0)
+            turned = _sought(judge, base, effects, turned)
         outside, near = judge.scores(base + turned @ effects)
         order = np.lexsort((near, outside))[:most]
         turned, outside, near = turned[order], outside[order], near[order]
@@ -231,3 +251,38 @@ def _flipped(judge: _Judge, base: Float64, effects: Float64, turned: Mask) -> Ma
         turned[rows[better], best[better]] ^= True
         outside = np.where(better, scores[rows, best], outside)
     return turned
+
+
+def _sought(judge: _Judge, base: Float64, effects: Float64, turned: Mask) -> Mask:
+    """The choice that leads least outside the box; if unknown, what flips make of some."""
+    found = _least_outside(judge, base, effects)
+    if len(found):
+        return found
+    return np.unique(_flipped(judge, base, effects, turned), axis=0)
+
+
+def _least_outside(judge: _Judge, base: Float64, effects: Float64) -> Mask:
+    """Minimise the sum by which values lie outside the box; shape (0 or 1, k).
+
+    Values of flat units have few digits, so that the right choice may lead outside, too.
+    """
+    from scipy import optimize
+
+    k, n = effects.shape
+    none = np.zeros((0, k), dtype=np.bool_)
+    context = judge.back.context
+    factor = factorise(judge.layer.linear_part[0], context)
+    if factor.nullity or context.should_stop() or not np.isfinite(effects).all():
+        return none
+    # Of the values, what lacks to the lower ends, and what is too much for the upper ones.
+    rows = np.hstack([effects.T, np.eye(n), -np.eye(n)])
+    told = optimize.milp(
+        np.concatenate([np.zeros(k), np.ones(2 * n)]),
+        constraints=optimize.LinearConstraint(
+            rows, judge.box.lower - base, judge.box.upper - base
+        ),
+        bounds=optimize.Bounds(0.0, np.repeat([1.0, np.inf], [k, 2 * n])),
+        integrality=np.repeat([1, 0], [k, 2 * n]),
+        options={"node_limit": NODES, "time_limit": SECONDS},
+    )
+    return none if told.x is None else np.asarray(told.x[:k] > 0.5)[None]

@@ -76,7 +76,9 @@ def obstacle(problem: Problem) -> str:
     return ""
 
 
-def nearest_rows(problem: Problem, starts: Float64 | None = None) -> Attempt:
+def nearest_rows(
+    problem: Problem, starts: Float64 | None = None, *, most_steps: float = np.inf
+) -> Attempt:
     """Search row by row, from `near`, from each start, then at random.
 
     Where a tolerance was asked for, it is used up to its edge to stay near; else the
@@ -90,6 +92,8 @@ def nearest_rows(problem: Problem, starts: Float64 | None = None) -> Attempt:
     starts : float64 array, shape (k, rows, n_in), default None
         Where to begin beside `near`. Rows that are not finite are left out. In a row of
         the result that was not begun when time was up, the first finite one stands.
+    most_steps : float, default inf
+        Of each row; one that takes more is stopped.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def nearest_rows(problem: Problem, starts: Float64 | None = None) -> Attempt:
             stopped[row:] = True
             break
         usable = np.isfinite(given[:, row]).all(axis=1)
-        found = _RowSearch(asked, row).run(list(given[usable, row]))
+        found = _RowSearch(asked, row, most_steps).run(list(given[usable, row]))
         x[row] = found.x if np.isfinite(found.value).all() else np.nan
         stopped[row] = found.stopped
         reason[row] = _reason(problem, row, found)
@@ -146,8 +150,9 @@ class _Question:
 class _RowSearch:
     """One row: its wanted outputs as a function of x, its tolerances, its starts."""
 
-    def __init__(self, asked: _Question, row: int) -> None:
+    def __init__(self, asked: _Question, row: int, most_steps: float = np.inf) -> None:
         problem = asked.problem
+        self.steps, self.most_steps = count(), most_steps
         self.problem, self.row, self.scale = problem, row, asked.scale
         self.network, self.straight = problem.network, asked.straight
         self.wanted = problem.targets.wanted[row]
@@ -160,6 +165,10 @@ class _RowSearch:
         cells = _Cells(self, asked.pieces) if asked.pieces.units else None
         bend = None if asked.straight else self.bend
         self.smooth = SmoothMap(self.value, self.jacobian, bend, cells)
+
+    def should_stop(self) -> bool:
+        """Asked before each step."""
+        return next(self.steps) >= self.most_steps or self.problem.context.should_stop()
 
     def run(self, starts: list[Float64]) -> LeastChange:
         """The search, once more where the tolerance at its end admits what it found."""
@@ -193,10 +202,9 @@ class _RowSearch:
     def _nearest_output(self, near: Float64) -> LeastChange:
         """For a target that is proved to be out of reach: a short search from `near`."""
         steps = count()
-        stop = self.problem.context.should_stop
 
         def enough() -> bool:
-            return next(steps) > NEAREST_STEPS or stop()
+            return next(steps) > NEAREST_STEPS or self.should_stop()
 
         return least_misfit(
             self.smooth, self._band(near), self.region, near, should_stop=enough
@@ -209,7 +217,7 @@ class _RowSearch:
             self.region,
             starts=starts,
             spare=self._spare(),
-            should_stop=self.problem.context.should_stop,
+            should_stop=self.should_stop,
         )
 
     def _band(self, x: Float64) -> Band:

@@ -21,7 +21,7 @@ DISTINCT = 1e-3
 """Points whose misfits differ by less, relatively, count as one: searches end before they
 have come to rest."""
 
-DRAWN = 8
+DRAWN = 4
 """Random points of which the one with the least misfit becomes a start."""
 
 HOPS = (1.0, 0.3, 1.0, 0.1)

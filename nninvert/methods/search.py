@@ -50,7 +50,7 @@ CLOSE = 1e-3
 """Misfit up to which a row that has come to rest is searched for once more, outputs weighed
 by their tolerances there: small ones beside large ones are met to their own."""
 
-AGREEING = 8
+AGREEING = 24
 """A row is given up when so many random starts have ended at its best point: others would,
 too."""
 

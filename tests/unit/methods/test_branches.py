@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from problems import conditioned, dense, network
+from problems import asked, conditioned, dense, network
 
+from nninvert.context import Context
 from nninvert.methods import branches
 from nninvert.methods.branches import branch_starts, has_branches
 from nninvert.methods.driver import invert
@@ -34,11 +35,37 @@ def test_square_nets_are_inverted_on_the_branches_that_fit(activation, rng, monk
     assert solved(net, y) <= 10
 
 
-def test_more_units_than_are_enumerated_are_flipped_one_by_one(rng, monkeypatch):
+def test_of_many_units_the_choice_is_found_by_a_program(rng, monkeypatch):
     monkeypatch.setattr(branches, "ENUMERATED", 2)
     net = square("silu", 6, 2, rng)
     y = net.forward(rng.standard_normal((12, 6)))
+    assert solved(net, y) == 12
+
+
+def test_a_square_layer_of_forty_units_needs_no_search(rng, monkeypatch):
+    net = square("silu", 40, 2, rng)
+    y = net.forward(rng.standard_normal((6, 40)))
+    assert solved(net, y) == 6
+    none = np.zeros((0, 0), dtype=bool)
+    monkeypatch.setattr(branches, "_least_outside", lambda *given: none)
+    assert solved(net, y) < 6
+
+
+def test_where_a_layer_loses_something_units_are_flipped_one_by_one(rng, monkeypatch):
+    monkeypatch.setattr(branches, "ENUMERATED", 2)
+    monkeypatch.setattr(
+        branches, "_least_outside", lambda *given: np.zeros((0, 0), dtype=bool)
+    )
+    net = square("silu", 6, 2, rng)
+    y = net.forward(rng.standard_normal((12, 6)))
     assert solved(net, y) >= 11
+
+
+def test_no_time_no_other_ways(rng):
+    net = square("silu", 4, 2, rng)
+    context = Context(time_limit=0.0)
+    problem = asked(net, net.forward(rng.standard_normal((3, 4))), context=context)
+    np.testing.assert_array_equal(branch_starts(problem, 4), problem.near[None])
 
 
 def test_the_starts_contain_the_input_itself(rng):

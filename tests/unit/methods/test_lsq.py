@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from nninvert.context import Context, Progress
@@ -50,3 +52,21 @@ def test_a_tolerance_is_met_where_only_the_search_finds_a_way():
     attempt = LeastSquares().attempt(asked(net, [[2.0]], within=0.1), None)
     np.testing.assert_allclose(attempt.x, [[4.9]], atol=1e-6)
     assert attempt.reason == ("",)
+
+
+def test_rows_that_jam_at_kinks_are_walked_along_them(rng, monkeypatch):
+    monkeypatch.setattr("nninvert.methods.search.STAGES", (4,))
+    parts = []
+    for n, m in pairwise([6, 10, 10, 10, 10, 4]):
+        parts += [1.5 * rng.standard_normal((m, n)) / np.sqrt(n), "leaky_relu:0.05"]
+    net = network(*parts[:-1])
+    problem = asked(net, net.forward(rng.standard_normal((12, 6))))
+    walked = LeastSquares().attempt(problem, None)
+    monkeypatch.setattr("nninvert.methods.lsq.has_kinks", lambda network: False)
+    jammed = LeastSquares().attempt(problem, None)
+    met = [
+        (np.abs(net.forward(a.x) - problem.targets.values).max(axis=1) < 1e-9).sum()
+        for a in (jammed, walked)
+    ]
+    assert met[0] < met[1]
+    assert walked.reason.count("") == met[1]
