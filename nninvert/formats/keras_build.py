@@ -46,6 +46,7 @@ def parsed_model(
         If arrays do not fit their layers.
     """
     uses, outputs = flatten(model)
+    origin = replace(origin, order=_order(uses))
     inputs = [
         _inferred(k, shape, uses, arrays) for k, shape in enumerate(model.input_shapes)
     ]
@@ -67,6 +68,14 @@ def parsed_model(
         input_names=names,
         notes=_notes(uses, origin.keras),
     )
+
+
+def _order(uses: Sequence[Use]) -> str:
+    """What the layers of Keras 1 say of the order of axes: one of them, or both ("")."""
+    said = {str(use.layer.config.raw("dim_ordering")) for use in uses} & {"th", "tf"}
+    if len(said) > 1:
+        return ""
+    return said.pop() if said else "tf"
 
 
 def _of_input(

@@ -24,12 +24,17 @@ class Origin:
     ----------
     keras : int
         Major version.
-    flipped : bool
-        Whether Theano wrote it, which turns kernels of convolutions round.
+    theano : bool
+        Whether Theano computed it, which turns kernels of convolutions round and divides
+        the padding of "same" in its own way.
+    order : str
+        What the model's layers say of the order of axes, where one of Keras 1 does not:
+        "th", "tf", or "" where some say this and some that.
     """
 
     keras: int
-    flipped: bool = False
+    theano: bool = False
+    order: str = "tf"
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,23 @@ class LayerData:
         """The same in today's words."""
         return CHANNELS_FIRST if self.channels_first else CHANNELS_LAST
 
+    def data_format_of(self, rank: int) -> str:
+        """The same where Keras 1 kept no order: as the model's other layers have it.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            If they have both.
+        """
+        stated = self.config.raw("data_format", "dim_ordering")
+        if rank == 1 or stated is not None or self.keras > 1:
+            return self.data_format
+        if not self.origin.order:
+            raise UnsupportedLayerError(
+                "dim_ordering", got="not in the file, and other layers have th and tf"
+            )
+        return CHANNELS_FIRST if self.origin.order == "th" else CHANNELS_LAST
+
 
 @dataclass(frozen=True)
 class KerasClass:
@@ -143,3 +165,20 @@ def refuse_quantised(array: StoredArray) -> None:
     """Refuse a kernel of integers, which needs scales that are not read."""
     if array.dtype.kind in "iu":
         raise UnsupportedLayerError("", got=f"quantised, kernel of {array.dtype}")
+
+
+def theano_padding(length: int, before: int, span: int, stride: int) -> tuple[int, int]:
+    """Widths so that ceil(length / stride) windows begin where Theano has them begin.
+
+    Parameters
+    ----------
+    length : int
+        Of the axis.
+    before : int
+        What Theano adds at its beginning.
+    span : int
+        Of a window.
+    stride : int
+    """
+    windows = -(-length // stride)
+    return before, max((windows - 1) * stride + span - length - before, 0)

@@ -9,7 +9,7 @@ kernel turned round.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +19,13 @@ from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._json import Fields, as_whole
 from nninvert.formats.keras_activations import activation_layers
-from nninvert.formats.keras_class import KerasClass, LayerData, refuse_quantised
-from nninvert.layers import Convolution, Layer, TransposedConvolution
+from nninvert.formats.keras_class import (
+    KerasClass,
+    LayerData,
+    refuse_quantised,
+    theano_padding,
+)
+from nninvert.layers import Convolution, Layer, Shape, TransposedConvolution
 
 Array = NDArray[np.generic]
 Pairs = list[tuple[int, int]]
@@ -51,13 +56,23 @@ def _size(config: Fields, rank: int) -> tuple[int, ...]:
 
 
 def _padding(data: LayerData, size: tuple[int, ...]) -> str | Pairs:
-    """As words, or as widths where Theano has words of its own."""
+    """As words, or as widths where Theano has words or places of its own."""
     word = data.config.text("padding", "border_mode", default="valid")
+    rank = len(size)
+    steps, spread = (_per_axis(data.config, names, rank) for names in (_STRIDES, _DILATION))
+    spans = [(k - 1) * d + 1 for k, d in zip(size, spread, strict=True)]
     if word == "half":
-        return [(k // 2, k // 2) for k in size]
+        return [(k // 2, k // 2) for k in spans]
     if word == "full":
-        return [(k - 1, k - 1) for k in size]
+        return [(k - 1, k - 1) for k in spans]
+    if word == "same" and data.origin.theano:
+        axes = zip(_lengths(data), spans, steps, strict=True)
+        return [theano_padding(n, k // 2, k, step) for n, k, step in axes]
     return word
+
+
+def _lengths(data: LayerData) -> Shape:
+    return data.shape[1:] if data.channels_first else data.shape[:-1]
 
 
 def _channels(data: LayerData, rank: int) -> int:
@@ -83,7 +98,7 @@ def _kernel(
             expected=f"{shape}",
             because=because,
         )
-    if data.origin.flipped:
+    if data.origin.theano:
         stored = stored[(slice(None, None, -1),) * rank]
     return stored
 
@@ -157,9 +172,8 @@ def _channelwise(
     if config.raw("depth_multiplier") is not None:
         many = config.whole("depth_multiplier")
     because = f"{channels} channels enter and 'depth_multiplier' is {many}"
-    # Theano's own code turns these kernels round once more.
-    straight = _straight(data)
-    taps = _kernel(kernel, straight, (*size, channels, many), because)
+    # Keras on Theano turns these kernels round once more.
+    taps = _kernel(kernel, _straight(data), (*size, channels, many), because)
     return Convolution(
         data.shape,
         taps.reshape(*size, 1, channels * many),
@@ -173,7 +187,7 @@ def _channelwise(
 
 
 def _straight(data: LayerData) -> LayerData:
-    return replace(data, origin=replace(data.origin, flipped=False))
+    return replace(data, origin=replace(data.origin, theano=False))
 
 
 def _depthwise(data: LayerData, rank: int) -> tuple[Layer, ...]:
@@ -201,15 +215,19 @@ def _transposed(data: LayerData, rank: int) -> tuple[Layer, ...]:
     size, strides = _size(config, rank), _per_axis(config, _STRIDES, rank)
     filters = config.whole("filters", "nb_filter")
     because = f"{channels} channels enter and 'filters' is {filters}"
-    padding: str | Pairs = _padding(data, size)
-    given = config.raw("output_padding")
-    extra = None if given is None else _per_axis(config, ("output_padding",), rank)
+    padding: str | Pairs = config.text("padding", "border_mode", default="valid")
+    extra = None
+    if config.raw("output_padding") is not None:
+        extra = _per_axis(config, ("output_padding",), rank)
     if data.keras == 1:
         kernel = _kernel(data.arrays[0], data, (*size, channels, filters), because)
         kernel = np.swapaxes(kernel, -1, -2)
-        padding, extra = _stated_size(data, rank, size, strides)
+        padding, extra = _cut(data, _stated_sizes(data, rank), size, strides)
     else:
         kernel = _kernel(data.arrays[0], data, (*size, filters, channels), because)
+        if padding == "same" and data.origin.theano:
+            sizes = [n * step for n, step in zip(_lengths(data), strides, strict=True)]
+            padding, extra = _cut(data, sizes, size, strides)
     layer = TransposedConvolution(
         data.shape,
         kernel,
@@ -223,26 +241,36 @@ def _transposed(data: LayerData, rank: int) -> tuple[Layer, ...]:
     return _activated(data, layer)
 
 
-def _stated_size(
-    data: LayerData, rank: int, size: tuple[int, ...], strides: tuple[int, ...]
-) -> tuple[Pairs, tuple[int, ...]]:
-    """Widths of padding from the output shape that Deconvolution2D of Keras 1 states."""
+def _stated_sizes(data: LayerData, rank: int) -> list[int]:
+    """The lengths of the output that Deconvolution2D of Keras 1 states."""
     stated = data.config.raw("output_shape")
     if not isinstance(stated, list) or len(stated) != rank + 2:
         raise FormatError("output_shape", got=repr(stated), expected=f"{rank + 2} lengths")
-    stated = stated[1:]
-    sizes = stated[1:] if data.channels_first else stated[:rank]
-    entering = data.shape[1:] if data.channels_first else data.shape[:-1]
-    same = _padding(data, size) == "same"
+    lengths = stated[2:] if data.channels_first else stated[1:-1]
+    if None in lengths:
+        raise UnsupportedLayerError("output_shape", got="open lengths")
+    return [as_whole(n, "output_shape") for n in lengths]
+
+
+def _cut(
+    data: LayerData,
+    wanted: Sequence[int],
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+) -> tuple[Pairs, tuple[int, ...]]:
+    """Padding and output padding of a transposed convolution with outputs of given size."""
+    same = data.config.text("padding", "border_mode", default="valid") == "same"
     pairs, extra = [], []
-    for given, n, k, step in zip(sizes, entering, size, strides, strict=True):
-        if given is None:
-            raise UnsupportedLayerError("output_shape", got="open lengths")
-        wanted = as_whole(given, "output_shape")
+    axes = zip(wanted, _lengths(data), size, strides, strict=True)
+    for length, n, k, step in axes:
         reach = (n - 1) * step + k
-        cut = max(reach - wanted, 0) if same else 0
-        pairs.append((cut // 2, cut - cut // 2))
-        extra.append(wanted - reach + cut)
+        spare = max(reach - length, 0)
+        before = 0
+        if same:
+            before = k // 2 if data.origin.theano else spare // 2
+        after = max(spare - before, 0)
+        pairs.append((before, after))
+        extra.append(length - reach + before + after)
     return pairs, tuple(extra)
 
 

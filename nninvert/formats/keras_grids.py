@@ -8,7 +8,7 @@ from typing import Any
 
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._json import Fields, as_whole
-from nninvert.formats.keras_class import KerasClass, LayerData
+from nninvert.formats.keras_class import KerasClass, LayerData, theano_padding
 from nninvert.layers import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
@@ -50,13 +50,33 @@ def _pooling(
     size = _sizes(data.config, "pool_size", "pool_length")
     if size is None:
         raise FormatError("pool_size", got="nothing", expected="a size")
+    strides = _sizes(data.config, "strides", "stride")
+    padding: str | list[tuple[int, int]] = data.config.text(
+        "padding", "border_mode", default="valid"
+    )
+    if padding == "same" and data.origin.theano:
+        padding = _of_theano(data, rank, size, size if strides is None else strides)
     return make(
         _shape(data, rank),
         size,
-        strides=_sizes(data.config, "strides", "stride"),
-        padding=data.config.text("padding", "border_mode", default="valid"),
+        strides=strides,
+        padding=padding,
         data_format=data.data_format,
     )
+
+
+def _of_theano(
+    data: LayerData, rank: int, size: int | tuple[int, ...], strides: int | tuple[int, ...]
+) -> list[tuple[int, int]]:
+    """What Keras on Theano adds for "same": one less than the window, two if it is odd."""
+    first = data.channels_first
+    lengths = _shape(data, rank)[1:] if first else _shape(data, rank)[:-1]
+    sizes = size if isinstance(size, tuple) else (size,) * rank
+    steps = strides if isinstance(strides, tuple) else (strides,) * rank
+    return [
+        theano_padding(n, k - 2 if k > 2 and k % 2 else k - 1, k, step)
+        for n, k, step in zip(lengths, sizes, steps, strict=True)
+    ]
 
 
 def _global(
@@ -84,7 +104,7 @@ def _widths(value: Any, rank: int, field: str) -> list[tuple[int, int]]:
     1 also had four numbers for two axes, and objects with a word for each side.
     """
     if isinstance(value, dict):
-        value = [value.get(side) for side in _SIDES[rank]]
+        value = [value.get(side, 0) for side in _SIDES[rank]]
     items = value if isinstance(value, list) else [value] * rank
     if rank == 1 and len(items) == 2:
         items = [items]
@@ -106,13 +126,15 @@ _SIDES = {
 def _padding(data: LayerData, rank: int) -> Layer:
     shape = _shape(data, rank)
     widths = _widths(data.config.raw("padding"), rank, "padding")
-    return Padding(shape, spatial_widths(widths, shape, data.data_format))
+    order = data.data_format_of(rank)
+    return Padding(shape, spatial_widths(widths, shape, order))
 
 
 def _cropping(data: LayerData, rank: int) -> Layer:
     shape = _shape(data, rank)
     widths = _widths(data.config.raw("cropping"), rank, "cropping")
-    return Cropping(shape, spatial_widths(widths, shape, data.data_format))
+    order = data.data_format_of(rank)
+    return Cropping(shape, spatial_widths(widths, shape, order))
 
 
 def _up_sampling(data: LayerData, rank: int) -> Layer:
@@ -124,7 +146,7 @@ def _up_sampling(data: LayerData, rank: int) -> Layer:
         _shape(data, rank),
         2 if size is None else size,
         interpolation=_INTERPOLATIONS[word],
-        data_format=data.data_format,
+        data_format=data.data_format_of(rank),
     )
 
 

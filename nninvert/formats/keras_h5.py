@@ -182,11 +182,13 @@ def _is_of_theano(
 ) -> bool:
     """Whether Theano computed the model: from Keras 2 on files say so.
 
-    Before, TensorFlow's arrays had names that end in ":0", and Theano's had not.
+    Before, TensorFlow's arrays had names that end in ":0", and Theano's had not. Without
+    arrays there is nothing to tell it by.
     """
     if keras > 1:
         return backend == "theano"
-    return not any(array.where.endswith(":0") for held in groups.values() for array in held)
+    names = [array.where for held in groups.values() for array in held]
+    return bool(names) and not any(name.endswith(":0") for name in names)
 
 
 def _groups(root: h5py.Group) -> dict[str, Sequence[Hdf5Array]]:

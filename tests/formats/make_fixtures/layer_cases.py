@@ -116,7 +116,7 @@ def _pooling(layers, add, at_least):
     for kind in ("Average", "Max"):
         for rank in (1, 2, 3):
             made = getattr(layers, f"Global{kind}Pooling{rank}D")
-            add(f"global_{kind}{rank}", (3, 2, 4)[:rank] + (2,), made(keepdims=rank == 2))
+            add(f"global_{kind}{rank}", (*(3, 2, 4)[:rank], 2), made(keepdims=rank == 2))
     if at_least(3, 13):
         add("adaptive_average", (5, 4, 2), layers.AdaptiveAveragePooling2D((2, 3)))
         add("adaptive_max", (7, 2), layers.AdaptiveMaxPooling1D(3))

@@ -54,7 +54,7 @@ def draw(*shapes, seed=0):
     return [generator.uniform(0.3, 1.2, shape).astype(np.float32) for shape in shapes]
 
 
-def write(path, config, weights, version="2.15.0"):
+def write(path, config, weights, version="2.15.0", backend="tensorflow"):
     """Write a whole model.
 
     Parameters
@@ -65,23 +65,27 @@ def write(path, config, weights, version="2.15.0"):
         In the order of ``layer_names``.
     version : str or None
         None: as Keras 1 writes weights, without a version.
+    backend : str
+        What computed it. Keras 1 does not say; its names tell Theano from TensorFlow.
     """
     with h5py.File(path, "w") as file:
         text = config if isinstance(config, str) else json.dumps(config)
         file.attrs["model_config"] = text
         if version is not None:
             file.attrs["keras_version"] = version
-            file.attrs["backend"] = "tensorflow"
-        write_weights(file.create_group("model_weights"), weights)
+            if not version.startswith("1"):
+                file.attrs["backend"] = backend
+        end = "" if backend == "theano" else ":0"
+        write_weights(file.create_group("model_weights"), weights, end)
     return str(path)
 
 
-def write_weights(group, weights):
+def write_weights(group, weights, end=":0"):
     """Write groups of arrays with their lists of names, empty ones as float64."""
     group.attrs["layer_names"] = np.array([name.encode() for name in weights])
     for name, arrays in weights.items():
         inner = group.create_group(name)
-        names = [f"{name}/v{k}:0" for k in range(len(arrays))]
+        names = [f"{name}/v{k}{end}" for k in range(len(arrays))]
         inner.attrs["weight_names"] = np.array([item.encode() for item in names])
         if not names:
             inner.attrs["weight_names"] = np.array([])

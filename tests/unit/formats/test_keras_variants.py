@@ -1,6 +1,7 @@
 """Every layer of Keras in every variant, against what the framework computed in float64."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,14 @@ from keras_files import write
 from nninvert import formats
 
 DATA = Path(__file__).parents[2] / "formats" / "data"
-FILES = ("keras3", "tf215")
+FILES = ("keras1_theano", "keras1_tensorflow", "keras2_theano", "keras3", "tf215")
 
 # On torch, Keras 3 computes these in float32, in part or whole; TensorFlow does not.
-ROUNDED = {
+# Keras 1 hands TensorFlow's convolutions float32, and Theano zeros and epsilons.
+ROUNDED = (
+    "keras1_tensorflow",
+    "keras1_theano-batch_norm",
+    "keras2_theano-causal",
     "keras3-batch_norm_first",
     "keras3-global_Average1",
     "keras3-global_Average2",
@@ -26,7 +31,7 @@ ROUNDED = {
     "keras3-rms_norm",
     "keras3-unit_norm",
     "keras3-unit_norm_axes",
-}
+)
 FLOAT64, FLOAT32 = 1e-12, 1e-6
 
 
@@ -36,7 +41,8 @@ def _cases():
         held = np.load(DATA / f"{name}_layers.npz")
         about = json.loads(held["about"].tobytes())
         weights, values = held["weights"], held["values"]
-        version = about["vintage"].split()[1 if name == "keras3" else 3].rstrip(",")
+        origin = {"version": re.search(r"\d+\.[\d.]+", about["vintage"])[0]}
+        origin["backend"] = "theano" if "theano" in name else "tensorflow"
         for case in about["cases"]:
             arrays = {}
             for layer, shapes in case["weights"].items():
@@ -49,21 +55,21 @@ def _cases():
             key = f"{name}-{case['case']}"
             x, y, values = np.split(values, np.cumsum(sizes))
             yield pytest.param(
-                version,
+                origin,
                 case["config"],
                 arrays,
                 x.reshape(case["x"]),
                 y.reshape(case["y"]),
-                FLOAT32 if key in ROUNDED else FLOAT64,
+                FLOAT32 if key.startswith(ROUNDED) else FLOAT64,
                 id=key,
             )
 
 
 @pytest.mark.parametrize(
-    ("version", "config", "arrays", "x", "y", "tolerance"), list(_cases())
+    ("origin", "config", "arrays", "x", "y", "tolerance"), list(_cases())
 )
-def test_forward_is_the_frameworks(version, config, arrays, x, y, tolerance, tmp_path):
-    path = write(tmp_path / "m.h5", config, arrays, version=version)
+def test_forward_is_the_frameworks(origin, config, arrays, x, y, tolerance, tmp_path):
+    path = write(tmp_path / "m.h5", config, arrays, **origin)
     net = formats.load(path)
     got = net.forward(x.reshape(len(x), -1))
     assert net.layers[-1][-1].layer.output_shape == y.shape[1:]
