@@ -8,10 +8,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+LAUNCHER = str(Path(__file__).resolve().parent / "launch.py")
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,27 @@ class Run:
 
 
 def run(command: Sequence[str], folder: str) -> Run:
-    """Run a process that must succeed."""
-    started = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
+    """Run a process that must succeed, started by a small one: see `launch.py`.
+
+    It may write bytecode of what it imports, as installed programs have it.
+    """
+    unwanted = "PYTHONDONTWRITEBYTECODE"
+    with tempfile.TemporaryDirectory() as notes:
+        report = Path(notes, "report")
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", LAUNCHER, str(report), *command],
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if name != unwanted},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        output = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - started
-        errors.seek(0)
-        said = errors.read()
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{said}")
-    return Run(seconds, usage.ru_maxrss * 1024, output, said)
+        if done.returncode:
+            raise RuntimeError(
+                f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}"
+            )
+        seconds, peak = report.read_text().split()
+    return Run(float(seconds), int(peak), done.stdout, done.stderr)
 
 
 @dataclass(frozen=True)
