@@ -26,7 +26,7 @@ from nninvert.linalg.map import LinearMap
 Float64 = NDArray[np.float64]
 Complex128 = NDArray[np.complex128]
 
-_CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 24
 """Of matrices that are decomposed between two looks at the clock."""
 
 _COPIES = 4
@@ -154,7 +154,7 @@ def decomposed(
     """
     response = frequencies.response
     flat = response.reshape(-1, *response.shape[-2:])
-    step = max(1, _CHUNK_BYTES // flat[:1].nbytes)
+    step = max(1, CHUNK_BYTES // flat[:1].nbytes)
     parts = []
     for start in range(0, len(flat), step):
         context.require_time("decomposing a convolution's frequencies")

@@ -20,6 +20,11 @@ from collections.abc import Callable
 from nninvert import tolerances
 from nninvert.context import Context, Notice
 from nninvert.linalg.circulant import CirculantFactor, Frequencies, needed_bytes
+from nninvert.linalg.circulant_iteration import (
+    CirculantIteration,
+    gentle_inverse,
+    look,
+)
 from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
 from nninvert.linalg.convolution_ends import (
     CellEnd,
@@ -28,6 +33,7 @@ from nninvert.linalg.convolution_ends import (
     WindowEnd,
     are_separate,
     cell_kernels,
+    fills_cells,
     is_cyclic,
     window_matrices,
 )
@@ -45,6 +51,10 @@ AnyConvolution = ConvolutionMap | TransposedConvolutionMap
 
 _ENTRY_BYTES = 64
 """Of memory that building the sparse matrix takes for each entry."""
+
+
+_LONG = 60.0
+"""Seconds of LU after which a look is worth while whether iteration is faster."""
 
 
 def factor_convolution(
@@ -74,7 +84,15 @@ def factor_convolution(
         return CirculantFactor(linear_map, frequencies_of(linear_map), context)
     if tolerances.svd_is_cheap(linear_map.shape):
         return None
-    return _sparse(linear_map, context) or _iterated(linear_map, context)
+    sparse_map = _held(linear_map, context)
+    plan = None if sparse_map is None else sparse_plan(sparse_map, context)
+    slow = plan is None or plan.way is SparseWay.ITERATION or plan.seconds > _LONG
+    beside = _beside_circular(linear_map, context) if slow else None
+    if beside is not None:
+        return beside
+    if sparse_map is not None:
+        return factor_sparse(sparse_map, context)
+    return _iterated(linear_map, context)
 
 
 def base_of(linear_map: AnyConvolution) -> ConvolutionMap:
@@ -114,16 +132,28 @@ def _fits(base: ConvolutionMap, context: Context) -> bool:
     return needed <= context.memory // 2
 
 
-def _sparse(linear_map: AnyConvolution, context: Context) -> Factorisation | None:
-    """LU of the sparse matrix, where it is square and that is affordable."""
+def _held(linear_map: AnyConvolution, context: Context) -> SparseMap | None:
+    """The sparse matrix, where its LU may be affordable."""
     square = linear_map.shape[0] == linear_map.shape[1]
-    held = _ENTRY_BYTES * base_of(linear_map).entries
-    if not square or held > context.memory or context.engine == "iterative":
+    needed = _ENTRY_BYTES * base_of(linear_map).entries
+    if not square or needed > context.memory or context.engine == "iterative":
         return None
-    sparse_map = SparseMap(linear_map.sparse())
-    if sparse_plan(sparse_map, context).way is SparseWay.ITERATION:
+    return SparseMap(linear_map.sparse())
+
+
+def _beside_circular(
+    linear_map: AnyConvolution, context: Context
+) -> CirculantIteration | None:
+    """Iteration with the circular convolution, where there is one and it pays."""
+    base, (m, n) = base_of(linear_map), linear_map.shape
+    if m != n or not fills_cells(base) or not _fits(base, context):
         return None
-    return factor_sparse(sparse_map, context)
+    inverse = gentle_inverse(frequencies_of(linear_map), context)
+    outlook = look(linear_map, inverse, context)
+    context.emit(Notice(outlook.reason))
+    if not outlook.worthwhile:
+        return None
+    return CirculantIteration(linear_map, inverse, outlook, context)
 
 
 def _iterated(linear_map: AnyConvolution, context: Context) -> IterativeFactor:

@@ -95,7 +95,12 @@ def lsmr_inner(scaled: Products, scaling: Scaling) -> Inner:
     return correct
 
 
-def gmres_inner(products: Products, scaling: Scaling, memory: int) -> Inner:
+def gmres_inner(
+    products: Products,
+    scaling: Scaling,
+    memory: int,
+    precondition: Callable[[Float64], Float64] | None = None,
+) -> Inner:
     """GMRES as the inner method, on R A C in place of A, square.
 
     Parameters
@@ -106,7 +111,10 @@ def gmres_inner(products: Products, scaling: Scaling, memory: int) -> Inner:
         R and C.
     memory : int
         Bytes for the vectors that are kept: they limit the steps of one correction.
+    precondition : callable or None, default None
+        Rows v to rows of about A^-1 v, in place of C.
     """
+    inverse = precondition or (lambda vectors: _times(vectors, scaling.columns))
 
     def correct(residual: Float64, demand: Demand) -> Correction:
         def product(vectors: Float64) -> Float64:
@@ -120,7 +128,7 @@ def gmres_inner(products: Products, scaling: Scaling, memory: int) -> Inner:
         steps = min(demand.max_steps, _CYCLE, room)
         x, made = flexible_gmres(
             product,
-            lambda vectors: _times(vectors, scaling.columns),
+            inverse,
             _times(residual, scaling.rows),
             float(demand.reduction.min()),
             steps,

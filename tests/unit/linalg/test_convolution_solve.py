@@ -1,11 +1,15 @@
 """Convolutions are solved by structure; what is said of them is true of their matrix."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from nninvert.context import Context
 from nninvert.layers import Convolution
-from nninvert.linalg.convolution import TransposedConvolutionMap
+from nninvert.linalg.circulant_iteration import gentle_inverse, look
+from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
+from nninvert.linalg.convolution_solve import frequencies_of
 from nninvert.linalg.factor import select_factorisation
 from nninvert.outcome import Kind
 
@@ -156,3 +160,60 @@ def test_rank_of_weights_as_stored():
     layer = Convolution((5, 4, 2), matrix[None, None])
     found = select_factorisation(layer.linear_part[0], Context()).spectrum()
     assert (found.rank, found.rank_stored) == (40, 20)
+
+
+@functools.cache
+def grown() -> tuple[ConvolutionMap, float]:
+    """Too large for dense matrices to be cheap; with its condition number."""
+    values = kernel(3, 3, 3, 3) / (3.0 * np.sqrt(3))
+    values[1, 1] += 2.0 * np.eye(3)
+    linear_map = Convolution((27, 27, 3), values, padding="same").linear_part[0]
+    singular = np.linalg.svd(linear_map.dense(), compute_uv=False)
+    return linear_map, singular[0] / singular[-1]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_square_ones_of_middling_size_go_the_way_of_sparse_matrices(transposed):
+    linear_map, condition = grown()
+    if transposed:
+        linear_map = TransposedConvolutionMap(linear_map)
+    factor = select_factorisation(linear_map, Context())
+    assert "LU" in factor.reason
+    check_large(factor, linear_map, condition)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_iteration_with_the_circular_one_beside(transposed):
+    """Where LU does not fit, GMRES converges fast with the circular map's inverse."""
+    linear_map, condition = grown()
+    if transposed:
+        linear_map = TransposedConvolutionMap(linear_map)
+    factor = select_factorisation(linear_map, Context(memory=4_000_000))
+    assert "GMRES with the circular convolution" in factor.reason
+    check_large(factor, linear_map, condition)
+    assert factor.last.accurate
+    assert factor.last.passes < 80
+
+
+def check_large(factor, linear_map, condition):
+    """Solutions by their residuals; the condition number by the dense matrix."""
+    m, n = linear_map.shape
+    y, x = _random.standard_normal((2, m)), _random.standard_normal((2, n))
+    np.testing.assert_allclose(linear_map.apply(factor.solve(y)), y, atol=1e-12)
+    again = linear_map.adjoint(factor.solve_transposed(x))
+    np.testing.assert_allclose(again, x, atol=1e-12)
+    found = factor.spectrum()
+    assert found.kind is Kind.ESTIMATE
+    assert found.rank == factor.rank == n
+    assert found.condition == pytest.approx(condition, rel=0.05)
+
+
+def test_zeros_around_a_kernel_without_a_centre_are_no_small_change():
+    """The circular inverse is then no help, and that is found out at once."""
+    layer = Convolution((30, 30, 4), kernel(3, 3, 4, 4), padding="same")
+    linear_map = layer.linear_part[0]
+    inverse = gentle_inverse(frequencies_of(linear_map), Context())
+    assert np.isfinite(inverse.response).all()
+    outlook = look(linear_map, inverse, Context())
+    assert not outlook.worthwhile
+    assert outlook.passes_spent < 250
