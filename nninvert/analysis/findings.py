@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from nninvert.context import Context, Notice, Progress
 from nninvert.layers import AffineRun, Elementwise, Layer, LinearLayer, Node
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.factor import factorise
-from nninvert.linalg.map import DiagonalMap, LinearMap
+from nninvert.linalg.map import DenseMap, DiagonalMap, LinearMap
 from nninvert.linalg.sparse import SparseMap
 from nninvert.network import Network
 from nninvert.outcome import Kind
@@ -146,6 +148,9 @@ def _unread(layer: LinearLayer) -> str:
     if isinstance(linear_map, DiagonalMap):
         zero = np.flatnonzero(linear_map.diagonal == 0.0)
         return f"; unit {_listed(zero)} is multiplied by zero" if zero.size else ""
+    stored = isinstance(linear_map, DenseMap | SparseMap)
+    if not stored and 8 * math.prod(linear_map.shape) > tolerances.SMALL_WEIGHTS:
+        return ""
     unread, constant = _zero_lines(linear_map)
     text = ""
     if unread.size:

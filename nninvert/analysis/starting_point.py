@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.layers import DiagonalLayer, LinearLayer
-from nninvert.linalg.map import LinearMap
+from nninvert.linalg.map import IdentityMap, LinearMap, PermutationMap
 from nninvert.linalg.norms import row_norms
 from nninvert.network import Network
 
@@ -103,7 +103,10 @@ class _Front:
                 break
             if layer.weights():
                 return cls(tuple(before), None, layer, bends)
-            before.append(layer.linear_part[0])
+            rearrangement = layer.linear_part[0]
+            if not isinstance(rearrangement, IdentityMap | PermutationMap):
+                break
+            before.append(rearrangement)
         return cls((), None, None, bends)
 
     def as_input(self, values: Float64) -> Float64:

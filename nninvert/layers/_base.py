@@ -224,6 +224,14 @@ class Layer(ABC):
         """The projection P with f(x) = f(P x) that says what f sees of x; None: all."""
         return None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether `preimage` picks one of many x, so that a centre says which one.
+
+        False for linear layers: whether they do, their rank says.
+        """
+        return False
+
     @abstractmethod
     def preimage(
         self, y: Float64, radius: Float64, context: Context, inside: Box | None = None

@@ -115,6 +115,11 @@ class Gated(Layer):
         )
         return Facts(one_to_one=False, onto=True, image=None, lost=lost, reason=reason)
 
+    @property
+    def chooses(self) -> bool:
+        """Always: two numbers for each one."""
+        return True
+
     def preimage(
         self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
     ) -> Preimage:

@@ -104,6 +104,11 @@ class MaximumLayer(Layer):
             reason="" if one_to_one else f"{reason} lost",
         )
 
+    @property
+    def chooses(self) -> bool:
+        """Unless each cell has a window to itself."""
+        return not self.facts.one_to_one
+
     def preimage(
         self, y: Float64, radius: Float64, context: Context, inside: Box | None = None
     ) -> Preimage:

@@ -46,6 +46,8 @@ class PullBack:
         """Invert the layer at `place`."""
         layer = self.layers[place]
         box = self.box(place) if self._leaves_a_choice(place) else None
+        if box is None and layer.chooses:
+            box = Box.around(self._centres[place])
         return layer.preimage(y, radius, self.context, box)
 
     def settled(self, place: int) -> int:
@@ -61,10 +63,10 @@ class PullBack:
         return range_of(self.plain[place - 1], self._centres[place])
 
     def _leaves_a_choice(self, place: int) -> bool:
-        """Whether several x of a linear layer give the same y."""
+        """Whether several x of a layer give the same y, and one must be picked."""
         layer = self.layers[place]
         if not isinstance(layer, LinearLayer):
-            return False
+            return layer.chooses
         return factorise(layer.linear_part[0], self.context).nullity > 0
 
     @cached_property

@@ -16,6 +16,7 @@ from nninvert import tolerances
 from nninvert.analysis.bounds.box import Box, rounding_of_sums, widened
 from nninvert.analysis.bounds.units import ActivationUnits, SlopeUnits, UnitFunction
 from nninvert.layers import Elementwise, Layer, LinearLayer, LogSoftmax, PReLU, Softmax
+from nninvert.layers.max_pooling import MaximumLayer
 from nninvert.linalg.map import ComposedMap, LinearMap
 from nninvert.network import Network
 
@@ -68,6 +69,14 @@ def _(layer: Elementwise, box: Box) -> Box:
 @image.register
 def _(layer: PReLU, box: Box) -> Box:
     return Box(*units_of(layer).enclose(box.lower, box.upper))
+
+
+@image.register
+def _(layer: MaximumLayer, box: Box) -> Box:
+    """The largest of a window rises with every cell, and nothing is rounded."""
+    shape = (1, *layer.input_shape)
+    ends = (layer.forward(end.reshape(shape)).ravel() for end in (box.lower, box.upper))
+    return Box(*ends)
 
 
 def units_of(layer: Elementwise | PReLU) -> UnitFunction:

@@ -121,7 +121,7 @@ def _step(layer: Layer, box: Box) -> Step | None:
     if isinstance(layer, Elementwise | PReLU):
         return lines(units_of(layer), box.lower, box.upper)
     if not isinstance(layer, LinearLayer):
-        return _constant(image(layer, box))
+        return _constant(image(layer, box), box.lower.size)
     linear_map, bias = layer.linear_part
     matrix = matrix_of(linear_map)
     if matrix is None:
@@ -136,9 +136,19 @@ def _step(layer: Layer, box: Box) -> Step | None:
     return AffineStep(matrix, offset, error)
 
 
-def _constant(box: Box) -> Lines:
-    flat = np.zeros(box.lower.size)
-    return Lines(flat, box.lower, flat, box.upper)
+def _constant(box: Box, n: int) -> Step | None:
+    """The values of a layer with n inputs, of which only bounds are known."""
+    m = box.lower.size
+    if m == n:
+        flat = np.zeros(m)
+        return Lines(flat, box.lower, flat, box.upper)
+    if 8.0 * m * n > tolerances.SMALL_WEIGHTS:
+        return None
+    known = np.isfinite(box.lower) & np.isfinite(box.upper)
+    low, high = np.where(known, box.lower, 0.0), np.where(known, box.upper, 0.0)
+    middle = 0.5 * low + 0.5 * high
+    reach = np.nextafter(np.maximum(high - middle, middle - low), np.inf)
+    return AffineStep(np.zeros((m, n)), middle, np.where(known, reach, np.inf))
 
 
 def ranges(coefficients: Float64, steps: Sequence[Step], boxes: Sequence[Box]) -> Box:

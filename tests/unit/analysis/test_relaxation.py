@@ -20,7 +20,7 @@ from nninvert.analysis.bounds.lines import lines
 from nninvert.analysis.bounds.relaxation import AffineStep, lower_bounds
 from nninvert.analysis.bounds.units import ActivationUnits, SlopeUnits
 from nninvert.context import Context
-from nninvert.layers import PReLU, Softmax
+from nninvert.layers import Gated, MaxPooling, PReLU, Reshape, Softmax
 from nninvert.layers.activations import ACTIVATIONS, activation_from_text
 
 PARAMETERS = {
@@ -232,3 +232,27 @@ def test_bounds_before_each_segment_are_handed_out():
         ([-2.0], [6.0]),
         ([0.0], [6.0]),
     ]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_layers_of_which_only_bounds_are_known_may_change_the_size(wide, rng):
+    net = network(
+        rng.standard_normal((8, 3)),
+        Reshape((8,), (8, 1)),
+        MaxPooling((8, 1), 2),
+        Reshape((4, 1), (4,)),
+        rng.standard_normal((4, 4)),
+        Gated((4,), activation_from_text("sigmoid")),
+        rng.standard_normal((2, 2)),
+    )
+    lower, upper = np.full(3, -1.0), np.full(3, np.inf if wide else 1.0)
+    found = relax(net, lower, upper, Context())
+    assert len(found.steps) == len(net.segments)
+    x = rng.uniform(-1.0, 9.0 if wide else 1.0, size=(200, 3))
+    for box, segment in zip(found.boxes, net.segments, strict=False):
+        flat = x.reshape(len(x), -1)
+        assert ((flat >= box.lower) & (flat <= box.upper)).all()
+        x = segment.layer.forward(x)
+    assert ((x >= found.outputs.lower) & (x <= found.outputs.upper)).all()
+    middle = found.boxes[2]
+    assert np.isfinite(middle.lower).all() == (not wide)

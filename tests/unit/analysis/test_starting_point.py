@@ -7,6 +7,7 @@ from problems import dense, network
 from nninvert import tolerances
 from nninvert.analysis.starting_point import default_near, input_scale
 from nninvert.layers import (
+    AveragePooling,
     BatchNormalization,
     Graph,
     Node,
@@ -150,3 +151,11 @@ def test_units_of_large_matrices_are_estimated(monkeypatch):
     estimated = input_scale(network(a, "tanh"))
     assert not np.array_equal(estimated, exact)
     assert (np.abs(np.log2(estimated / exact)) < 1.0).all()
+
+
+def test_a_scaler_behind_what_is_no_rearrangement_says_nothing():
+    """The transpose of an average is not its inverse."""
+    pooled = AveragePooling((6, 1), 2)
+    net = network(pooled, Rescaling((3, 1), np.array(0.1), np.array(1.0)))
+    np.testing.assert_array_equal(default_near(net), np.zeros(6))
+    np.testing.assert_array_equal(input_scale(net), np.ones(6))
