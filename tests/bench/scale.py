@@ -4,15 +4,19 @@ Run on an idle machine, with the interpreter that has nninvert installed::
 
     python tests/bench/scale.py FOLDER [CASE ...]
 
-FOLDER is on a disk with 40 GB free; models are written there once and kept. Without a CASE
-the names are printed. Each case prints its rows: medians in alternation, and ratios.
+FOLDER is on a disk with 40 GB free; models are written there once and kept, those of
+``growth`` until they were measured. Without a CASE the names are printed. Each case prints
+its rows: medians in alternation, and ratios. A case takes other sizes after a colon:
+``growth:2000,5000``.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import large_models
 from processes import Median, machine_facts, nninvert, once, run, side_by_side
+
+Case = Callable[[str, int], None]
 
 HERE = Path(__file__).resolve().parent
 PLAIN, INSIDE = str(HERE / "plain.py"), str(HERE / "inside.py")
@@ -44,11 +50,11 @@ def error(folder: str, found: str, truth: str) -> float:
     return float((np.linalg.norm(x - x0, axis=1) / np.linalg.norm(x0, axis=1)).max())
 
 
-def inverting(rows: int) -> Callable[[str], None]:
-    """N = 10,000, tanh, float32 in HDF5, whole processes."""
+def inverting(rows: int) -> Case:
+    """Tanh, float32 in HDF5, whole processes."""
 
-    def case(folder: str) -> None:
-        model, y, x = large_models.dense(folder, 10_000, rows)
+    def case(folder: str, n: int) -> None:
+        model, y, x = large_models.dense(folder, n, rows)
         mine, theirs = side_by_side(
             [
                 nninvert("invert", model, y, "-o", "mine.npy"),
@@ -59,7 +65,7 @@ def inverting(rows: int) -> Callable[[str], None]:
         )
         errors = error(folder, "mine.npy", x), error(folder, "plain.npy", x)
         line(
-            f"invert 10,000, {rows:,} targets",
+            f"invert {n:,}, {rows:,} targets",
             mine,
             theirs,
             f"error of x {errors[0]:.1e} and {errors[1]:.1e}",
@@ -68,10 +74,10 @@ def inverting(rows: int) -> Callable[[str], None]:
     return case
 
 
-def checking(n: int, times: int) -> Callable[[str], None]:
+def checking(times: int) -> Case:
     """``check`` beside ``numpy.linalg.cond``, whole processes."""
 
-    def case(folder: str) -> None:
+    def case(folder: str, n: int) -> None:
         model, _, _ = large_models.dense(folder, n, 1)
         mine, theirs = side_by_side(
             [nninvert("check", model, "--json"), [sys.executable, PLAIN, "cond", model]],
@@ -85,14 +91,14 @@ def checking(n: int, times: int) -> Callable[[str], None]:
     return case
 
 
-def panels(folder: str) -> None:
-    """One sgetrf call beside panels, n = 16,000, in memory, inside one process."""
-    print(run([sys.executable, INSIDE, "rate", "16000", "5"], folder).output, end="")
+def panels(folder: str, n: int) -> None:
+    """One sgetrf call beside panels, in memory, inside one process."""
+    print(run([sys.executable, INSIDE, "rate", str(n), "5"], folder).output, end="")
 
 
-def out_of_core(folder: str) -> None:
-    """n = 20,000 with 512 MiB beside the same in memory; the whole inversion."""
-    model, y, _ = large_models.dense(folder, 20_000, 1)
+def out_of_core(folder: str, n: int) -> None:
+    """With 512 MiB beside the same in memory; the whole inversion."""
+    model, y, _ = large_models.dense(folder, n, 1)
     mine, theirs = side_by_side(
         [
             nninvert("invert", model, y, "-o", "mine.npy", "--memory", "512MiB"),
@@ -103,38 +109,38 @@ def out_of_core(folder: str) -> None:
     )
     bare = run([sys.executable, INSIDE, "imports"], folder)
     room = (mine.peak - bare.peak) / 2**20
-    line("out of core 20,000, 512 MiB", mine, theirs, f"peak - imports = {room:.0f} MiB")
+    line(f"out of core {n:,}, 512 MiB", mine, theirs, f"peak - imports = {room:.0f} MiB")
 
 
-def beyond(folder: str) -> None:
-    """n = 48,000 in memory, where one sgetrf call crashes."""
-    model, y, x = large_models.dense(folder, 48_000, 1)
+def beyond(folder: str, n: int) -> None:
+    """In memory, where one sgetrf call crashes."""
+    model, y, x = large_models.dense(folder, n, 1)
     found = run(nninvert("invert", model, y, "-o", "mine.npy", "--json"), folder)
     solved = json.loads(found.output)["solves"][0]
     print(
-        f"invert 48,000: {found.seconds:.0f} s, peak {found.peak / 2**30:.1f} GiB, "
+        f"invert {n:,}: {found.seconds:.0f} s, peak {found.peak / 2**30:.1f} GiB, "
         f"backward error {solved['backward_error']:.1e}, "
         f"error of x {error(folder, 'mine.npy', x):.1e}",
         flush=True,
     )
 
 
-def sparse(kind: str) -> Callable[[str], None]:
-    """N = 100,000 sparse beside ``scipy.sparse.linalg.spsolve``, inside one process."""
+def sparse(kind: str) -> Case:
+    """A sparse layer beside ``scipy.sparse.linalg.spsolve``, inside one process."""
 
-    def case(folder: str) -> None:
-        model, y, _ = large_models.sparse(folder, kind, 100_000)
+    def case(folder: str, n: int) -> None:
+        model, y, _ = large_models.sparse(folder, kind, n)
         command = [sys.executable, INSIDE, "sparse", model, y, "5"]
         print(run(command, folder).output, end="")
 
     return case
 
 
-def iterating(kind: str) -> Callable[[str], None]:
-    """Well-conditioned dense N = 30,000: what auto chooses beside LU."""
+def iterating(kind: str) -> Case:
+    """A well-conditioned dense layer: what auto chooses beside LU."""
 
-    def case(folder: str) -> None:
-        model, y, x = large_models.well_conditioned(folder, kind, 30_000)
+    def case(folder: str, n: int) -> None:
+        model, y, x = large_models.well_conditioned(folder, kind, n)
         mine, theirs = (
             once(run(command, folder))
             for command in (
@@ -144,41 +150,82 @@ def iterating(kind: str) -> Callable[[str], None]:
         )
         errors = error(folder, "mine.npy", x), error(folder, "plain.npy", x)
         about = f"error of x {errors[0]:.1e} and {errors[1]:.1e}"
-        line(f"{kind} 30,000", mine, theirs, about)
+        line(f"{kind} {n:,}", mine, theirs, about)
 
     return case
 
 
-def growth(folder: str) -> None:
-    """How time and memory grow with N, one target."""
-    print(f"{'N':>8} {'invert s':>9} {'MiB':>7} {'check s':>9} {'MiB':>7}")
-    for n in (2_000, 5_000, 10_000, 20_000, 32_000, 48_000):
-        model, y, _ = large_models.dense(folder, n, 1)
-        inverted = run(nninvert("invert", model, y, "-o", "mine.npy"), folder)
-        checked = run(nninvert("check", model, "--json"), folder)
-        print(
-            f"{n:8,} {inverted.seconds:9.1f} {inverted.peak / 2**20:7.0f} "
-            f"{checked.seconds:9.1f} {checked.peak / 2**20:7.0f}",
-            flush=True,
+def growth(folder: str, n: int) -> None:
+    """How time and memory grow with N, one target: a row of a table in Markdown.
+
+    Up to 10,000 the median of three, else once. The files are deleted in the end.
+    """
+    own = Path(folder, f"growth-{n}")
+    own.mkdir()
+    try:
+        tell(f"{n:,}: writing {4e-9 * n * n:.1f} GB")
+        model, y, x = large_models.dense(str(own), n, 1)
+        commands = (
+            nninvert("invert", model, y, "-o", "mine.npy"),
+            nninvert("check", model, "--json"),
         )
+        tell(f"{n:,}: inverting and checking")
+        if n <= 10_000:
+            inverted, checked = side_by_side(commands, str(own), 3)
+        else:
+            inverted, checked = (once(run(command, str(own))) for command in commands)
+        wrong = error(str(own), "mine.npy", x)
+    finally:
+        shutil.rmtree(own)
+    condition = json.loads(checked.outputs[0])["layers"][0]["condition"]["value"]
+    sizes = [inverted.seconds, inverted.peak / 2**20, checked.seconds, checked.peak / 2**20]
+    numbers = [f"{sizes[k]:,.{1 - k % 2}f}" for k in range(4)]
+    print(
+        f"| {n:,} | {4e-6 * n * n:,.0f} | {' | '.join(numbers)} | {wrong:.0e} | "
+        f"{condition:.0e} |",
+        flush=True,
+    )
 
 
-CASES: dict[str, Callable[[str], None]] = {
-    "invert-1": inverting(1),
-    "invert-100": inverting(100),
-    "invert-1000": inverting(1000),
-    "check-5000": checking(5_000, 5),
-    "check-10000": checking(10_000, 1),
-    "panels": panels,
-    "out-of-core": out_of_core,
-    "sparse-banded": sparse("banded"),
-    "sparse-grid": sparse("grid"),
-    "sparse-dominant": sparse("dominant"),
-    "orthogonal": iterating("orthogonal"),
-    "near-identity": iterating("near-identity"),
-    "growth": growth,
-    "beyond": beyond,
+GROWTH = (
+    "| N | weights, MB | invert, s | peak, MiB | check, s | peak, MiB | error of x "
+    "| condition |\n"
+    "|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
+def tell(what: str) -> None:
+    """Say what is going on to who watches, not in the results."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+CASES: dict[str, tuple[Case, tuple[int, ...]]] = {
+    "invert-1": (inverting(1), (10_000,)),
+    "invert-100": (inverting(100), (10_000,)),
+    "invert-1000": (inverting(1000), (10_000,)),
+    "check-5000": (checking(5), (5_000,)),
+    "check-10000": (checking(1), (10_000,)),
+    "panels": (panels, (16_000,)),
+    "out-of-core": (out_of_core, (20_000,)),
+    "sparse-banded": (sparse("banded"), (100_000,)),
+    "sparse-grid": (sparse("grid"), (100_000,)),
+    "sparse-dominant": (sparse("dominant"), (100_000,)),
+    "orthogonal": (iterating("orthogonal"), (30_000,)),
+    "near-identity": (iterating("near-identity"), (30_000,)),
+    "growth": (growth, (2_000, 5_000, 10_000, 20_000, 32_000, 48_000)),
+    "beyond": (beyond, (48_000,)),
 }
+
+
+def run_case(folder: str, wanted: str) -> None:
+    """Run a case, "NAME" or "NAME:SIZE,SIZE,...", for each of its sizes."""
+    name, _, given = wanted.partition(":")
+    case, usual = CASES[name]
+    sizes: Sequence[int] = [int(n) for n in given.split(",")] if given else usual
+    if name == "growth":
+        print(GROWTH)
+    for n in sizes:
+        case(folder, n)
 
 
 def main() -> None:
@@ -192,8 +239,8 @@ def main() -> None:
         f"{'case':34} {'seconds':>9} {'other':>9} {'ratio':>6} {'MiB':>8} {'other':>8} "
         f"{'ratio':>6}"
     )
-    for name in sys.argv[2:]:
-        CASES[name](folder)
+    for wanted in sys.argv[2:]:
+        run_case(folder, wanted)
 
 
 if __name__ == "__main__":
