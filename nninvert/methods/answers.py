@@ -83,7 +83,7 @@ def _straight(problem: Problem, starts: Float64) -> Float64:
     """Least squares of the outputs, measured in the tolerances at `near`."""
     many, n_in = len(starts), problem.network.n_in
     targets = problem.targets
-    terms = problem.evaluated(problem.domain.clip(problem.near))[1]
+    terms = problem.evaluated(problem.begin)[1]
     tol = problem.tolerance(np.where(np.isfinite(terms), terms, 0.0))
     tiny = float(np.finfo(np.float64).tiny)
     weights = np.where(targets.wanted, 1.0 / np.maximum(tol, tiny), 0.0)
@@ -276,14 +276,14 @@ def _ends(part: Problem, known: NDArray[np.floating], most: int, search: Search)
 def _drawn(part: Problem, count: int, random: np.random.Generator) -> Float64:
     """Random points of the domain, shape (count, rows, n_in)."""
     unit = part.unit
-    drawn = random_starts(part.domain, part.near, unit, count, random)
+    drawn = random_starts(part.domain, part.begin, unit, count, random)
     return part.domain.project(drawn.reshape(-1, part.network.n_in)).reshape(drawn.shape)
 
 
 def _filled(part: Problem, x: NDArray[np.floating]) -> Float64:
     """These x, (s, rows, n_in), with `near` in place of those that are not finite."""
     finite = np.isfinite(x).all(axis=-1, keepdims=True)
-    return np.where(finite, x, part.near).astype(np.float64)
+    return np.where(finite, x, part.begin).astype(np.float64)
 
 
 def _written(

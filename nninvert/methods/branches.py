@@ -68,7 +68,7 @@ def branch_starts(problem: Problem, most: int) -> Float64:
     float64 array, shape (s, rows, n_in)
         s <= most; rows that have fewer repeat their first. Without activations of several
         branches, s = 0. Rows that are not reached in a fifth of the time that is left
-        hold `near`.
+        hold `Problem.begin`.
     """
     if not has_branches(problem) or not problem.rows:
         return np.zeros((0, problem.rows, problem.network.n_in))
@@ -77,7 +77,7 @@ def branch_starts(problem: Problem, most: int) -> Float64:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         for row in range(problem.rows):
             late = problem.context.elapsed > last or problem.context.should_stop()
-            found.append(problem.near[row, None] if late else _ways(problem, row, most))
+            found.append(problem.begin[row, None] if late else _ways(problem, row, most))
     count = max(len(ways) for ways in found)
     filled = [np.concatenate([w, np.repeat(w[:1], count - len(w), axis=0)]) for w in found]
     return np.stack(filled, axis=1)
@@ -97,7 +97,7 @@ def _ways(problem: Problem, row: int, most: int) -> Float64:
     shape = (1, *graph.output_shape)
     domain = part.domain
     closed = np.zeros(domain.lower.size, dtype=np.bool_)
-    inside = Box(domain.lower, domain.upper, closed, part.near)
+    inside = Box(domain.lower, domain.upper, closed, part.begin)
     back = graph.pulled_back(context, inside)
     random = np.random.default_rng([context.seed, row])
     x = part.targets.values.reshape(shape)

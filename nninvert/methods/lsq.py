@@ -69,9 +69,9 @@ def _wants_nearest(problem: Problem) -> bool:
 
 def _searched(problem: Problem, start: Float64 | None) -> Found:
     if start is None or not np.isfinite(start).all(axis=1).any():
-        return search(problem, [problem.near, *branch_starts(problem, WAYS)])
+        return search(problem, [problem.begin, *branch_starts(problem, WAYS)])
     # The layerwise methods that begin a plan have tried the other branches.
-    return search(problem, [start, problem.near])
+    return search(problem, [start, problem.begin])
 
 
 def _walked(problem: Problem, found: Attempt) -> Attempt:

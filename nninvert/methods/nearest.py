@@ -103,7 +103,7 @@ def nearest_rows(
     """
     context, rows = problem.context, problem.rows
     given = np.zeros((0, *problem.near.shape)) if starts is None else starts
-    x = problem.domain.project(problem.near)
+    x = problem.begin.copy()
     for start in given[::-1]:
         usable = np.isfinite(start).all(axis=1, keepdims=True)
         x = np.where(usable, problem.domain.clip(start), x)

@@ -91,12 +91,12 @@ class Pool:
     def drawn(self, rows: Index, count: int, random: np.random.Generator) -> Float64:
         """Starts (count, rows, n), each the best of `DRAWN` random points."""
         problem = self.problem
-        best = random_starts(problem.domain, problem.near[rows], self.unit, count, random)
+        best = random_starts(problem.domain, problem.begin[rows], self.unit, count, random)
         which = np.tile(rows, count)
         least = self.views.misfit(which, best.reshape(which.size, -1)).reshape(count, -1)
         for _ in range(DRAWN - 1):
             other = random_starts(
-                problem.domain, problem.near[rows], self.unit, count, random
+                problem.domain, problem.begin[rows], self.unit, count, random
             )
             misfit = self.views.misfit(which, other.reshape(which.size, -1))
             lower = misfit.reshape(count, -1) < least
@@ -106,7 +106,7 @@ class Pool:
 
     def _around(self, row: int, count: int, random: np.random.Generator) -> Float64:
         """Points (count, n) around the best of one row, around `near` if none is known."""
-        near = self.problem.near[row]
+        near = self.problem.begin[row]
         known = self._points.get(row) or [(0.0, near)]
         centres = np.stack([known[k % len(known)][1] for k in range(count)])
         length = np.resize(HOPS, count)[:, None] * self.unit

@@ -58,6 +58,14 @@ class Targets:
         """How many targets."""
         return int(self.values.shape[0])
 
+    @cached_property
+    def begin(self) -> Float64:
+        """`near`, moved to the nearest allowed inputs (whole or not) where it is outside.
+
+        Searches start there and look around it; distances are measured from `near`.
+        """
+        return self.domain.project(self.near)
+
     def take(self, chosen: NDArray[np.generic]) -> Targets:
         """Some of the rows."""
         return Targets(
@@ -105,7 +113,8 @@ class Problem:
     within : float64 array, shape (rows, n_out), or None
         Absolute tolerance of each output; None: the default one of `Precision`.
     near : float64 array, shape (rows, n_in)
-        Of several x the one nearest to this is wanted.
+        Of several x the one nearest to this is wanted. It need not be allowed itself: see
+        `begin`.
     near_is_given : bool
         Whether the user said so; otherwise it is the default.
     context : Context
@@ -153,6 +162,14 @@ class Problem:
     def unit(self) -> Float64:
         """The unit of each input in which distances are measured; see `input_scale`."""
         return input_scale(self.network)
+
+    @cached_property
+    def begin(self) -> Float64:
+        """`near`, moved to the nearest allowed inputs (whole or not) where it is outside.
+
+        Searches start there and look around it; distances are measured from `near`.
+        """
+        return self.domain.project(self.near)
 
     def take(self, chosen: NDArray[np.generic]) -> Problem:
         """The same question for some of the rows; itself for all of them in order."""

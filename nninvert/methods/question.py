@@ -112,8 +112,9 @@ def ask(
         Absolute tolerance of all outputs or of each; "3%" is relative to each output's
         size (`output_sizes`).
     near : array, shape (n_in,) or (rows, n_in), default None
-        Of several answers the nearest to this is wanted; None: `default_near`. Moved to the
-        nearest allowed inputs (whole or not) where it lies outside; a note says so.
+        Of several answers the nearest to this is wanted; None: `default_near`, moved into
+        the domain. It may itself lie outside, which a note says: distances are measured
+        from it, searches begin at the nearest allowed inputs.
     lower, upper : float or array, shape (n_in,), default None
         Bounds of x; None: none.
     fix : mapping of int to float, default None
@@ -152,8 +153,8 @@ def ask(
         integer=integer,
         constraints=constraints,
     )
-    near_rows, moved = _near_rows(network, domain, near, targets.rows)
-    notes = [moved] if moved else []
+    near_rows, outside = _near_rows(network, domain, near, targets.rows)
+    notes = [outside] if outside else []
     if domain.is_point:
         notes.append("all inputs are fixed: nothing is searched, f(x) is compared with y")
     return Problem(
@@ -171,7 +172,7 @@ def ask(
 def _near_rows(
     network: Network, domain: Domain, near: ArrayLike | None, rows: int
 ) -> tuple[Float64, str]:
-    """The inputs to stay near to, all of them allowed, and what was moved for that."""
+    """The inputs to stay near to, and what is to be said of those that are not allowed."""
     n_in = network.n_in
     if near is None:
         typical = domain.project(default_near(network)[None])
@@ -189,14 +190,14 @@ def _near_rows(
         )
     if not np.isfinite(array).all():
         raise DataError("near", got="NaN or infinity", expected="finite inputs")
-    inside = domain.project(array)
     # For one row; each of many may stand for a target of its own.
     repeat = rows if array.shape[0] == 1 else 1
-    return np.tile(inside, (repeat, 1)), _moved_note(domain, array, inside)
+    return np.tile(array, (repeat, 1)), _outside_note(domain, array)
 
 
-def _moved_note(domain: Domain, near: Float64, inside: Float64) -> str:
-    """Which of `near` was moved, and by what; "" where nothing was."""
+def _outside_note(domain: Domain, near: Float64) -> str:
+    """Which of `near` lies outside, and where searches begin; "" where nothing does."""
+    inside = domain.project(near)
     moved = near != inside
     if not moved.any():
         return ""
@@ -208,8 +209,8 @@ def _moved_note(domain: Domain, near: Float64, inside: Float64) -> str:
     )
     place = f"row {row}, input {i}" if rows > 1 else f"input {i}"
     return (
-        f"near lay outside the {edge}{many} and was moved inside: {place} from "
-        f"{near[row, i]:g} to {inside[row, i]:g}"
+        f"near lies outside the {edge}{many}: distances are measured from it, searches "
+        f"begin inside ({place} at {inside[row, i]:g}, not {near[row, i]:g})"
     )
 
 

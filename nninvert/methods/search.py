@@ -162,12 +162,12 @@ class _Search:
         self.random = np.random.default_rng([problem.context.seed, problem.rows])
         self.unit = problem.unit
         sample = random_starts(
-            problem.domain, problem.near[:1], self.unit, SAMPLE, self.random
+            problem.domain, problem.begin[:1], self.unit, SAMPLE, self.random
         )
         self.ways = Ways(problem, sample[:, 0])
         self.pool = Pool(problem, self.ways.views, self.unit)
         rows = problem.rows
-        self.x = problem.domain.clip(problem.near)
+        self.x = problem.begin.copy()
         self.misfit = np.full(rows, np.inf)
         self.error = np.full(rows, np.inf)
         self.solved = np.zeros(rows, dtype=np.bool_)
@@ -196,7 +196,7 @@ class _Search:
 
     def _usable(self, start: Float64) -> Float64:
         finite = np.isfinite(start).all(axis=1, keepdims=True)
-        return self.problem.domain.clip(np.where(finite, start, self.problem.near))
+        return self.problem.domain.clip(np.where(finite, start, self.problem.begin))
 
     def _open(self) -> Index:
         """Rows for which more starts are worth while."""

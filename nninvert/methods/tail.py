@@ -64,7 +64,7 @@ class Tail:
         head = Network.of_graph(Graph(problem.network.graph.input_shape, head_nodes))
         tail = Network.of_graph(Graph(bend.output_shape, rest))
         box = _box(bend.activation, m)
-        near = box.clip(head.forward(problem.near))
+        near = box.clip(head.forward(problem.begin))
         asked = replace(problem, network=tail, domain=box, near=near)
         return cls(asked, head, problem.context)
 

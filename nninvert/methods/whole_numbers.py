@@ -95,12 +95,12 @@ def _relaxed(problem: Problem) -> Problem:
 def _filled(x: Float64, problem: Problem) -> Float64:
     """The rows of x, with `near` where they are not finite."""
     usable = np.isfinite(x).all(axis=1, keepdims=True)
-    return np.where(usable, x, problem.near)
+    return np.where(usable, x, problem.begin)
 
 
 def one_search(problem: Problem, start: Float64 | None) -> Attempt:
     """Least squares from one start of each row; least change where nearness matters."""
-    begin = problem.near if start is None else start
+    begin = problem.begin if start is None else start
     asks = problem.within is not None or problem.near_is_given
     if asks or len(problem.domain.constraints):
         return nearest.nearest_rows(problem, begin[None])

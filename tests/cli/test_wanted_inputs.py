@@ -142,7 +142,7 @@ class TestInverting:
         found = np.load(model / "f.npy")[0]
         assert abs(found.sum() - 1.0) < 1e-14
         assert found[0] >= found[1]
-        assert "near lay outside the constraints" in ran.out
+        assert "near lies outside the constraints" in ran.out
 
     def test_constraints_without_a_tolerance(self, model):
         (model / "limits.txt").write_text("x0 + x1 + x2 == 1\n")

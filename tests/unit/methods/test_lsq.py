@@ -8,6 +8,7 @@ import numpy as np
 
 from nninvert.context import Context, Progress
 from nninvert.methods import LeastSquares
+from nninvert.methods.question import ask
 from tests.problems import asked, dense, network, random_net
 
 
@@ -70,3 +71,10 @@ def test_rows_that_jam_at_kinks_are_walked_along_them(rng, monkeypatch):
     ]
     assert met[0] < met[1]
     assert walked.reason.count("") == met[1]
+
+
+def test_distances_are_measured_from_near_itself_where_it_is_not_allowed():
+    """Of x0 + x1 = 0 with x0 <= 1 the point nearest to (3, 0); from (1, 0) another is."""
+    problem = ask(network(np.ones((1, 2))), np.zeros((1, 1)), near=[3.0, 0.0], upper=1.0)
+    attempt = LeastSquares().attempt(problem, None)
+    np.testing.assert_allclose(attempt.x, [[1.0, -1.0]], atol=1e-8)

@@ -135,28 +135,29 @@ def test_images_are_flattened_in_row_major_order():
     np.testing.assert_array_equal(ask(net, y).targets.values, [np.arange(6.0)])
 
 
-class TestNearIsMoved:
-    def test_into_the_bounds_and_it_is_said(self, net):
+class TestNearOutsideTheDomain:
+    def test_stays_and_searches_begin_inside_the_bounds(self, net):
         problem = ask(net, np.zeros((2, 2)), near=[5.0, 0.0, 0.0], upper=1.0)
-        np.testing.assert_array_equal(problem.near, [[1, 0, 0]] * 2)
+        np.testing.assert_array_equal(problem.near, [[5, 0, 0]] * 2)
+        np.testing.assert_array_equal(problem.begin, [[1, 0, 0]] * 2)
         assert problem.notes == (
-            "near lay outside the bounds and was moved inside: input 0 from 5 to 1",
+            "near lies outside the bounds: distances are measured from it, searches begin "
+            "inside (input 0 at 1, not 5)",
         )
 
     def test_row_by_row(self, net):
         near = [[0.0, 0.0, 0.0], [0.0, -3.0, 0.0]]
         problem = ask(net, np.zeros((2, 2)), near=near, lower=-1.0)
-        np.testing.assert_array_equal(problem.near, [[0, 0, 0], [0, -1, 0]])
-        assert problem.notes[0].endswith(
-            "in 1 of 2 rows and was moved inside: row 1, input 1 from -3 to -1"
-        )
+        np.testing.assert_array_equal(problem.begin, [[0, 0, 0], [0, -1, 0]])
+        assert "outside the bounds in 1 of 2 rows: " in problem.notes[0]
+        assert problem.notes[0].endswith("inside (row 1, input 1 at -1, not -3)")
 
-    def test_into_the_constraints(self, net):
+    def test_or_inside_the_constraints(self, net):
         sum_is_one = Constraints(np.ones((1, 3)), np.ones(1), ("sum <= 1",))
         problem = ask(net, np.zeros((1, 2)), near=[1, 1, 1], constraints=sum_is_one)
-        np.testing.assert_allclose(problem.near, 1 / 3, atol=1e-14)
-        assert problem.domain.contain(problem.near).all()
-        assert "near lay outside the constraints" in problem.notes[0]
+        np.testing.assert_allclose(problem.begin, 1 / 3, atol=1e-14)
+        assert problem.domain.contain(problem.begin).all()
+        assert "near lies outside the constraints" in problem.notes[0]
 
     def test_the_default_one_silently(self, net):
         least = Constraints(-np.ones((1, 3)), -np.ones(1), ("sum >= 1",))
