@@ -118,7 +118,7 @@ def _allowed(problem: Problem) -> Box:
     """The bounds of the inputs, around what they shall be near to."""
     domain = problem.domain
     closed = np.zeros(domain.lower.size, dtype=np.bool_)
-    return Box(domain.lower, domain.upper, closed, problem.near)
+    return Box(domain.lower, domain.upper, closed, problem.begin)
 
 
 def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
