@@ -18,7 +18,6 @@ Float64 = NDArray[np.float64]
 
 _PROBES = 8
 _LEAST_PROBES = 2
-_SHARED_PROBES = 16
 _ALL_PROBES = 128
 """Large networks get fewer probes for each row when there are many rows: a solve takes
 time by the number of probes in all, and two still give the size to a factor 2."""
@@ -29,6 +28,8 @@ def is_layerwise_invertible(network: Network, context: Context) -> bool:
     for segment in network.segments:
         layer = segment.layer
         if layer.facts.one_to_one is False or layer.facts.lost:
+            return False
+        if layer.facts.one_to_one is None and not isinstance(layer, LinearLayer):
             return False
         if isinstance(layer, LinearLayer):
             m, n = layer.linear_part[0].shape
@@ -121,7 +122,7 @@ def _movement_of_one_layer(
     assert isinstance(layer, LinearLayer)
     linear_map = layer.linear_part[0]
     signs = np.random.default_rng(context.seed).choice(
-        [-1.0, 1.0], size=(_SHARED_PROBES, linear_map.shape[1])
+        [-1.0, 1.0], size=(_PROBES, linear_map.shape[1])
     )
     columns = factorise(linear_map, context).solve_transposed_roughly(signs)
     before = half_step.reshape(len(half_step), *network.graph.output_shape) / np.sqrt(3.0)

@@ -12,6 +12,7 @@ from nninvert.layers._base import (
 )
 from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.attention import MultiHeadAttention
 from nninvert.layers.average_pooling import (
     AdaptiveAveragePooling,
     AveragePooling,
@@ -66,6 +67,7 @@ LAYERS: dict[str, type[Layer]] = {
         LayerNormalization,
         LogSoftmax,
         MaxPooling,
+        MultiHeadAttention,
         Normalization,
         PReLU,
         Padding,
@@ -124,6 +126,7 @@ __all__ = [
     "Linearization",
     "LogSoftmax",
     "MaxPooling",
+    "MultiHeadAttention",
     "Node",
     "Normalization",
     "PReLU",

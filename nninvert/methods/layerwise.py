@@ -39,7 +39,8 @@ class Exact(Method):
         """Name the first segment that is not one-to-one."""
         for segment in problem.network.segments:
             layer = segment.layer
-            if layer.facts.one_to_one is False:
+            known = layer.facts.one_to_one is not None or isinstance(layer, LinearLayer)
+            if layer.facts.one_to_one is False or not known:
                 return (
                     f"layer {segment.main.index} '{segment.main.name}' {layer.facts.reason}"
                 )

@@ -34,6 +34,7 @@ from nninvert.layers import (
     UpSampling,
 )
 from nninvert.layers.activations import activation_from_text
+from nninvert.layers.attention import MultiHeadAttention
 from nninvert.layers.centred import GroupNormalization, LayerNormalization
 from nninvert.layers.prelu import PReLU
 from nninvert.layers.rms_normalization import RMSNormalization
@@ -84,6 +85,29 @@ def _convolution(shape: tuple[int, ...], kernel: np.ndarray, **options) -> Convo
 
 def _transposed(shape: tuple[int, ...], kernel: np.ndarray, **options):
     return TransposedConvolution(shape, kernel, **options)
+
+
+def _attention(
+    shape: tuple[int, int],
+    *,
+    heads: int,
+    d: int,
+    width: int,
+    made: int,
+    bias: bool,
+    causal: bool = False,
+) -> MultiHeadAttention:
+    arrays = {
+        "query": 0.5 * _normal(shape[1], heads, d),
+        "key": 0.5 * _normal(shape[1], heads, d),
+        "value": _normal(shape[1], heads, width),
+        "output": _normal(heads, width, made),
+    }
+    if bias:
+        for part in ("query", "key", "value"):
+            arrays[f"{part}_bias"] = _normal(*arrays[part].shape[1:], dtype=np.float32)
+        arrays["output_bias"] = _normal(made)
+    return MultiHeadAttention(shape, arrays, causal)
 
 
 def _batch_normalization(shape: tuple[int, ...], axes: tuple[int, ...], *names: str):
@@ -161,6 +185,11 @@ INSTANCES: dict[str, list[Layer]] = {
         LayerNormalization((3, 2, 2), (0, 2), 1.0),
     ],
     "log_softmax": [LogSoftmax((4,), 0), LogSoftmax((2, 3), -1)],
+    "multi_head_attention": [
+        _attention((2, 3), heads=2, d=2, width=2, made=3, bias=True),
+        _attention((3, 2), heads=1, d=3, width=2, made=2, bias=False, causal=True),
+        _attention((2, 3), heads=2, d=1, width=3, made=2, bias=True),
+    ],
     "normalization": [
         Normalization((4,), _normal(4), _positive(4), (0,), invert=False),
         Normalization((2, 4), _normal(4), _positive(4), (-1,), invert=True),
