@@ -92,6 +92,11 @@ class IterativeFactor(Factorisation):
         parts, _ = self._solved(y, transposed=False, goal=_ROUGHLY)
         return self._joined(y, parts, transposed=False)
 
+    def solve_transposed_roughly(self, x: Float64) -> Float64:
+        """The same with the transpose."""
+        parts, _ = self._solved(x, transposed=True, goal=_ROUGHLY)
+        return self._joined(x, parts, transposed=True)
+
     def _reported(self, values: Float64, transposed: bool) -> Float64:
         parts, passes = self._solved(values, transposed, GOAL)
         self.last = made = self._report(parts, passes)

@@ -107,6 +107,10 @@ class RepeatedFactor(Factorisation):
         """Solve each piece with the transpose."""
         return self._map.joined(self._base.solve_transposed(self._map.pieces(x)))
 
+    def solve_transposed_roughly(self, x: Float64) -> Float64:
+        """The same, roughly."""
+        return self._map.joined(self._base.solve_transposed_roughly(self._map.pieces(x)))
+
     def spectrum(self) -> Spectrum:
         """The spectrum of one block, ranks counted over all."""
         return condition.repeated(self._base.spectrum(), self._map.repeats)
@@ -142,6 +146,12 @@ class ChainFactor(Factorisation):
         """Solve from the first part to the last."""
         for part in self._parts:
             x = part.solve_transposed(x)
+        return x
+
+    def solve_transposed_roughly(self, x: Float64) -> Float64:
+        """The same, roughly."""
+        for part in self._parts:
+            x = part.solve_transposed_roughly(x)
         return x
 
     def spectrum(self) -> Spectrum:

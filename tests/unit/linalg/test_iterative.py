@@ -86,6 +86,11 @@ def test_rough_solves_cost_less():
     assert passes_in(events) < 0.6 * full
     assert factor.last is exact
     np.testing.assert_allclose(rough @ a.T, y, atol=1e-4)
+    events.clear()
+    rough = factor.solve_transposed_roughly(y)
+    assert passes_in(events) < 0.6 * full
+    assert factor.last is exact
+    np.testing.assert_allclose(rough @ a, y, atol=1e-4)
 
 
 def passes_in(events):

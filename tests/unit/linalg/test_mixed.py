@@ -12,9 +12,10 @@ from nninvert.linalg.equilibration import (
     equilibration,
     matrix_sizes,
 )
-from nninvert.linalg.map import DenseMap
+from nninvert.linalg.map import ComposedMap, DenseMap, RepeatedMap
 from nninvert.linalg.mixed import MixedFactor, factor_mixed
 from nninvert.linalg.stored import ArrayMatrix
+from nninvert.linalg.structured import ChainFactor, RepeatedFactor
 from nninvert.outcome import Kind
 
 ROUNDING = 2e-15
@@ -282,3 +283,19 @@ def test_rough_solves_with_the_transpose_take_no_product(rng, monkeypatch):
     monkeypatch.setattr(DenseMap, "adjoint", None)
     found = factor.solve_transposed_roughly(b)
     assert np.linalg.norm(found - exact) <= 1e-3 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("wrap", ["repeated", "chain"])
+def test_rough_solves_reach_what_a_structured_map_is_made_of(wrap, rng, monkeypatch):
+    matrix = glorot(60, rng)
+    factor, _ = made(matrix)
+    base = DenseMap(ArrayMatrix(matrix))
+    if wrap == "repeated":
+        outer = RepeatedFactor(RepeatedMap(base, 2), factor)
+    else:
+        outer = ChainFactor(ComposedMap([base, base]), [factor, factor])
+    b = rng.standard_normal((3, outer.shape[0]))
+    exact = outer.solve_transposed(b)
+    monkeypatch.setattr(factor, "solve_transposed", None)
+    found = outer.solve_transposed_roughly(b)
+    assert np.linalg.norm(found - exact) <= 1e-2 * np.linalg.norm(exact)
