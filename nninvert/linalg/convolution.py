@@ -38,6 +38,8 @@ class ConvolutionMap(LinearMap):
     groups : int, default 1
     channels_first : bool, default False
         Whether rows hold (channels, *grid), not (*grid, channels).
+    eps : float or None, default None
+        Spacing at 1 of the type that the kernel comes from; None: its own.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class ConvolutionMap(LinearMap):
         windows: Windows,
         groups: int = 1,
         channels_first: bool = False,
+        eps: float | None = None,
     ) -> None:
         self.kernel, self.windows, self.groups = kernel, windows, groups
         self.channels_first = channels_first
+        self._eps = tolerances.stored_eps(kernel.dtype) if eps is None else eps
         self.fan_in, self.channels = int(kernel.shape[-2]), int(kernel.shape[-1])
         self.shape = (
             math.prod(windows.counts) * self.channels,
@@ -172,13 +176,13 @@ class ConvolutionMap(LinearMap):
     def key(self) -> tuple[str, ...]:
         """Kind, geometry and a digest of the kernel."""
         made = hashlib.sha256(np.ascontiguousarray(self.kernel).tobytes())
-        layout = f"{self.kernel.dtype} {self.groups} {self.channels_first}"
+        layout = f"{self.kernel.dtype} {self.groups} {self.channels_first} {self._eps}"
         return ("convolution", repr(self.windows), layout, made.hexdigest())
 
     @property
     def stored_eps(self) -> float:
-        """That of the kernel's type."""
-        return tolerances.stored_eps(self.kernel.dtype)
+        """That of the kernel's type, or as given."""
+        return self._eps
 
 
 class TransposedConvolutionMap(LinearMap):

@@ -45,7 +45,7 @@ from nninvert.linalg.probe import probe
 from nninvert.linalg.sparse import SparseMap
 from nninvert.linalg.sparse_plan import SparseWay, sparse_plan
 from nninvert.linalg.sparse_solve import factor_sparse
-from nninvert.linalg.stored import ArrayMatrix
+from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
 AnyConvolution = ConvolutionMap | TransposedConvolutionMap
 
@@ -115,7 +115,9 @@ def _of_windows(
     linear_map: AnyConvolution, factorise: Callable[[DenseMap], Factorisation]
 ) -> PatchFactor:
     base = base_of(linear_map)
-    matrices = [DenseMap(ArrayMatrix(matrix)) for matrix in window_matrices(base)]
+    matrices: list[DenseMap] = [
+        WindowMap(ArrayMatrix(matrix), base.stored_eps) for matrix in window_matrices(base)
+    ]
     ends: list[End] = [WindowEnd(base), OutputEnd(base)]
     if linear_map is not base:
         matrices = [matrix.transposed for matrix in matrices]
@@ -123,6 +125,31 @@ def _of_windows(
     positions = math.prod(base.windows.counts)
     bases = [factorise(matrix) for matrix in matrices]
     return PatchFactor(linear_map.shape, positions, ends[0], ends[1], bases)
+
+
+class WindowMap(DenseMap):
+    """The matrix of one window, from weights of another type than its own.
+
+    Parameters
+    ----------
+    matrix : StoredMatrix
+    eps : float
+        Spacing at 1 of that type.
+    """
+
+    def __init__(self, matrix: StoredMatrix, eps: float) -> None:
+        super().__init__(matrix)
+        self._eps = eps
+
+    @property
+    def transposed(self) -> WindowMap:
+        """The transpose, over the same weights."""
+        return WindowMap(self.matrix.transposed, self._eps)
+
+    @property
+    def stored_eps(self) -> float:
+        """As given."""
+        return self._eps
 
 
 def _fits(base: ConvolutionMap, context: Context) -> bool:

@@ -31,6 +31,7 @@ from nninvert.linalg.map import (
     RepeatedMap,
     compose,
 )
+from nninvert.linalg.merged_convolution import merged
 from nninvert.linalg.orthogonal import OrthogonalFactor, column_lengths, row_lengths
 from nninvert.linalg.scaled import ScaledFactor, uneven_scales
 from nninvert.linalg.sparse import SparseMap
@@ -43,6 +44,9 @@ from nninvert.linalg.structured import (
     RepeatedFactor,
 )
 from nninvert.linalg.svd import SvdFactor
+
+_DENSE_COPIES = 3
+"""Float64 arrays of a matrix's size that its LU takes, the matrix itself included."""
 
 
 def factorise(linear_map: LinearMap, context: Context) -> Factorisation:
@@ -75,6 +79,7 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     equal blocks                that of one block
     different blocks            one for each block
     Kronecker product           one for each axis
+    convolution with scales or padding        that of one convolution
     composition of one map with isometries    that of the one, and transposes
     composition, all nonsingular and square   one after the other
     composition that ends in centring         that of the rest, with constants
@@ -108,6 +113,9 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
             if isinstance(base, ScaledFactor):
                 return SvdFactor(linear_map, "SVD: scaled rows have no common constant")
             return factor_centred(linear_map, rest, base, last)
+        simpler = merged(linear_map)
+        if simpler is not None:
+            return factorise(simpler, context)
         around = _surrounded(linear_map, context)
         if around is not None:
             return around
@@ -124,7 +132,7 @@ def select_factorisation(linear_map: LinearMap, context: Context) -> Factorisati
     large = not tolerances.svd_is_cheap(linear_map.shape)
     if m == n and large and isinstance(linear_map, DenseMap):
         return factor_large_square(linear_map, context)
-    if m != n and large:
+    if large and (m != n or _DENSE_COPIES * 8 * m * n > context.memory):
         return factor_large_rectangular(linear_map, context)
     found = factor_lu(linear_map) if m == n else None
     return found or _scaled(linear_map, context) or _decomposed(linear_map, context)
