@@ -8,7 +8,7 @@ from typing import Any
 from nninvert.errors import UnsupportedLayerError
 from nninvert.formats._json import Fields
 from nninvert.formats.keras_config import is_custom
-from nninvert.layers import Elementwise, Layer, Shape
+from nninvert.layers import Elementwise, Gated, Layer, Shape
 from nninvert.layers.activations import Activation, activation_from_config
 from nninvert.layers.softmax import LogSoftmax, Softmax
 
@@ -74,6 +74,8 @@ def activation_layers(value: Any, shape: Shape, keras: int) -> tuple[Layer, ...]
     if value == "hard_sigmoid":
         slope = _HARD_SIGMOID_KERAS_3 if keras >= 3 else _HARD_SIGMOID_BEFORE
         return _elementwise({"name": "hard_sigmoid", "slope": slope}, shape)
+    if value == "glu":
+        return (Gated(shape, activation_from_config({"name": "sigmoid"})),)
     if value in _NAMED:
         return _elementwise(_NAMED[value], shape)
     raise UnsupportedLayerError("activation", got=repr(value))

@@ -11,7 +11,7 @@ from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields
 from nninvert.formats._steps import Parsed, Place, Step, problem_of
 from nninvert.formats.keras_class import LayerData, Origin, fixed
-from nninvert.formats.keras_config import KerasLayer, KerasModel
+from nninvert.formats.keras_config import KerasLayer, KerasModel, is_custom
 from nninvert.formats.keras_flat import Use, flatten
 from nninvert.formats.keras_layers import KERAS_LAYERS, SHAPE_KEEPING
 from nninvert.layers import Identity
@@ -104,6 +104,11 @@ def problem(layer: KerasLayer) -> str:
         return "custom"
     if layer.class_name not in KERAS_LAYERS:
         return "not supported"
+    inner = layer.config.inner("layer")
+    if layer.class_name == "TimeDistributed" and (
+        is_custom(inner) or str(inner.raw("class_name")) not in KERAS_LAYERS
+    ):
+        return f"around '{inner.raw('class_name')}'"
     return ""
 
 
@@ -157,6 +162,8 @@ def _built(
     known = KERAS_LAYERS[layer.class_name]
     if use.output:
         return step.failed(f"its output {use.output} is used")
+    if known.repeats and len(set(step.sources)) == 1:
+        step, shapes = replace(step, sources=step.sources[:1]), shapes[:1]
     if len(shapes) > 1 and not known.joins:
         return step.failed(f"called on {len(shapes)} tensors")
     try:

@@ -124,11 +124,14 @@ class KerasClass:
         How many trainable and non-trainable arrays a layer of this configuration has.
     joins : bool
         Whether it takes several inputs: its first layer is then a merge of all of them.
+    repeats : bool
+        Whether it takes one tensor several times, which counts as one.
     """
 
     build: Callable[[LayerData], tuple[Layer, ...]]
     variables: Callable[[Fields], tuple[int, int]] = lambda config: (0, 0)
     joins: bool = False
+    repeats: bool = False
 
 
 def fixed(shape: PartialShape | None) -> Shape:

@@ -6,9 +6,6 @@ The spellings of Keras 1, 2 and 3 are all accepted in every file. What is not in
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from nninvert.errors import UnsupportedLayerError
 from nninvert.formats._json import Fields
 from nninvert.formats.keras_activations import (
     ADVANCED,
@@ -16,6 +13,7 @@ from nninvert.formats.keras_activations import (
     inner_axis,
     softmax_layer,
 )
+from nninvert.formats.keras_attention import ATTENTION
 from nninvert.formats.keras_class import (
     KerasClass,
     LayerData,
@@ -26,6 +24,7 @@ from nninvert.formats.keras_class import (
 from nninvert.formats.keras_convolutions import CONVOLUTIONS
 from nninvert.formats.keras_grids import GRIDS
 from nninvert.formats.keras_norms import NORMALIZATIONS
+from nninvert.formats.keras_time import distributed
 from nninvert.layers import (
     Dense,
     Elementwise,
@@ -58,17 +57,6 @@ def _dense(data: LayerData) -> tuple[Layer, ...]:
     dense = Dense(entering, kernel.matrix().transposed, bias)
     activation = data.config.raw("activation")
     return dense, *activation_layers(activation, dense.output_shape, data.keras)
-
-
-def _wrapped_dense(data: LayerData) -> tuple[Layer, ...]:
-    inner = data.config.inner("layer")
-    if inner.raw("class_name") != "Dense":
-        raise UnsupportedLayerError("", got=f"around '{inner.raw('class_name')}'")
-    return _dense(replace(data, config=inner.inner("config")))
-
-
-def _wrapped_variables(config: Fields) -> tuple[int, int]:
-    return _dense_variables(config.inner("layer").inner("config"))
 
 
 def _identity(data: LayerData) -> tuple[Layer, ...]:
@@ -143,8 +131,8 @@ KERAS_LAYERS: dict[str, KerasClass] = {
     "Permute": KerasClass(_permute),
     "Reshape": KerasClass(_reshape),
     "Softmax": KerasClass(_softmax),
-    "TimeDistributed": KerasClass(_wrapped_dense, _wrapped_variables),
     "TimeDistributedDense": KerasClass(_dense, _dense_variables),
+    **ATTENTION,
     **CONVOLUTIONS,
     **GRIDS,
     **NORMALIZATIONS,
@@ -152,6 +140,8 @@ KERAS_LAYERS: dict[str, KerasClass] = {
     **{name: KerasClass(_identity) for name in _INFERENCE_NO_OPS},
 }
 """What is read, by Keras's class name."""
+
+KERAS_LAYERS["TimeDistributed"] = distributed(KERAS_LAYERS)
 
 SHAPE_KEEPING = frozenset(
     {"Activation", "Softmax", *ADVANCED, *_INFERENCE_NO_OPS},

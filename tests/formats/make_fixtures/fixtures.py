@@ -44,7 +44,7 @@ def _randomise(layer, generator):
     if not values or layer.__class__.__name__ == "Normalization":
         return
     drawn = [generator.normal(0.0, 0.6, v.shape).astype(v.dtype) for v in values]
-    if layer.__class__.__name__ == "BatchNormalization":
+    if getattr(layer, "layer", layer).__class__.__name__ == "BatchNormalization":
         drawn[-1] = np.abs(drawn[-1]) + np.asarray(0.5, drawn[-1].dtype)
     layer.set_weights(drawn)
 

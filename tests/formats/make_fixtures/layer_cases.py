@@ -23,6 +23,9 @@ def cases(layers, at_least):
     _normalisations(layers, add, at_least)
     _pooling(layers, add, at_least)
     _edges(layers, add)
+    _distributed(layers, add)
+    _einsum(layers, add)
+    _attention(layers, add)
     return found
 
 
@@ -137,3 +140,50 @@ def _edges(layers, add):
     add("permute", (2, 3, 4), layers.Permute((3, 1, 2)))
     add("prelu_shared", (3, 2, 4), layers.PReLU(shared_axes=[1, 2]))
     add("softmax_axis", (3, 4), layers.Softmax(axis=1))
+
+
+def _distributed(layers, add):
+    inner = {
+        "dense": ((3,), layers.Dense(4, activation="tanh")),
+        "conv1d": ((5, 2), layers.Conv1D(3, 2, padding="same", activation="elu")),
+        "conv2d": ((4, 3, 2), layers.Conv2D(3, (2, 3), strides=2, padding="same")),
+        "transposed": ((2, 3, 2), layers.Conv2DTranspose(2, 3, strides=2, padding="same")),
+        "depthwise": ((4, 3, 2), layers.DepthwiseConv2D(2, depth_multiplier=2)),
+        "max": ((4, 4, 2), layers.MaxPooling2D((2, 3), padding="same")),
+        "average": ((5, 2), layers.AveragePooling1D(3, strides=2)),
+        "up": ((3, 2), layers.UpSampling1D(2)),
+        "padding": ((3, 2), layers.ZeroPadding1D((1, 2))),
+        "cropping": ((5, 2), layers.Cropping1D((1, 2))),
+        "batch_norm": ((3, 2), layers.BatchNormalization(axis=1)),
+        "layer_norm": ((3,), layers.LayerNormalization()),
+        "flatten": ((2, 3), layers.Flatten()),
+        "reshape": ((6,), layers.Reshape((3, -1))),
+        "permute": ((2, 3), layers.Permute((2, 1))),
+        "softmax": ((4,), layers.Softmax()),
+        "dropout": ((4,), layers.Dropout(0.5)),
+    }
+    for name, (shape, made) in inner.items():
+        add(f"time_{name}", (2, *shape), layers.TimeDistributed(made))
+
+
+def _einsum(layers, add):
+    dense = layers.EinsumDense("ab,bc->ac", output_shape=4, bias_axes="c")
+    add("einsum", (3,), dense)
+    split = layers.EinsumDense("abc,cde->abde", (3, 2, 4), "tanh", bias_axes="de")
+    add("einsum_heads", (3, 2), split)
+    joined = layers.EinsumDense("abcd,cde->abe", output_shape=(3, 2), bias_axes="e")
+    add("einsum_joined", (3, 2, 2), joined)
+    middle = layers.EinsumDense("abc,bd->adc", output_shape=(4, 2), bias_axes="d")
+    add("einsum_middle", (3, 2), middle)
+    dots = layers.EinsumDense("...x,xy->...y", output_shape=4, bias_axes="y")
+    add("einsum_dots", (2, 3), dots)
+    add("einsum_no_bias", (2, 3), layers.EinsumDense("abc,cd->abd", (2, 4)))
+
+
+def _attention(layers, add):
+    """Each with the further arguments of its call."""
+    add("attention", (4, 3), layers.MultiHeadAttention(2, 3), {})
+    wide = layers.MultiHeadAttention(2, 2, value_dim=3, use_bias=False, output_shape=5)
+    add("attention_wide", (3, 4), wide, {})
+    causal = layers.MultiHeadAttention(1, 2)
+    add("attention_causal", (4, 2), causal, {"use_causal_mask": True})

@@ -22,6 +22,15 @@ NOT_ON_TENSORFLOW = {"average3d", "max3d", "up2d_bilinear"}
 """There is no code for float64 on processors."""
 
 
+def build(keras, shape, made):
+    """A Sequential, or a functional model where a layer takes its input twice."""
+    start = keras.layers.Input(shape)
+    if isinstance(made[0], keras.layers.MultiHeadAttention):
+        attention, options = made
+        return keras.Model(start, attention(start, start, **options))
+    return keras.Sequential([start, *made])
+
+
 def write(keras, name, vintage, at_least, more=()):
     """One file for all cases: their configurations in one text, the arrays by number."""
     keras.backend.set_floatx("float64")
@@ -34,7 +43,7 @@ def write(keras, name, vintage, at_least, more=()):
     for number, (key, (shape, made)) in enumerate(sorted(found.items())):
         if key in (NOT_ON_TORCH if keras.__name__ == "keras" else NOT_ON_TENSORFLOW):
             continue
-        model = keras.Sequential([keras.layers.Input(shape), *made])
+        model = build(keras, shape, made)
         fixtures.randomise(model, seed=number)
         x = np.random.RandomState(number).uniform(-2.0, 2.0, (ROWS, *shape))
         x = x.astype(np.float32).astype(np.float64)

@@ -19,6 +19,7 @@ ROUNDED = (
     "keras1_tensorflow",
     "keras1_theano-batch_norm",
     "keras2_theano-causal",
+    "keras3-attention",
     "keras3-batch_norm_first",
     "keras3-global_Average1",
     "keras3-global_Average2",
@@ -29,6 +30,9 @@ ROUNDED = (
     "keras3-instance_norm",
     "keras3-layer_norm",
     "keras3-rms_norm",
+    "keras3-time_batch_norm",
+    "keras3-time_dense",
+    "keras3-time_layer_norm",
     "keras3-unit_norm",
     "keras3-unit_norm_axes",
 )
