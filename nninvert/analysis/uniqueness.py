@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nninvert.analysis.sensitivity import jacobian_ranks
 from nninvert.context import Context
-from nninvert.layers import Elementwise, LinearLayer
+from nninvert.layers import Elementwise, LinearLayer, UnitNormalization
 from nninvert.layers.activations import Activation, Trend
 from nninvert.linalg.factor import factorise
 from nninvert.network import Network
@@ -59,8 +59,10 @@ def largest_ranks(network: Network, x: Float64, context: Context) -> NDArray[np.
             moving = ~_on_flat_part(layer.activation, value).reshape(x.shape[0], -1)
             most = np.minimum(most, np.count_nonzero(moving, axis=1))
         else:
-            size = int(np.prod(layer.input_shape))
-            most = np.minimum(most, size - layer.facts.lost)
+            size = int(np.prod(layer.input_shape)) - layer.facts.lost
+            if isinstance(layer, UnitNormalization):
+                most = np.minimum(most, size - layer.beyond_floor(value).sum(axis=1))
+            most = np.minimum(most, size)
         value = layer.forward(value)
     return most
 

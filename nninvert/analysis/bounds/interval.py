@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.analysis.bounds.box import Box, rounding_of_sums, widened
+from nninvert.analysis.bounds.normalised import normalised, of_length_one
 from nninvert.analysis.bounds.units import ActivationUnits, SlopeUnits, UnitFunction
-from nninvert.layers import Elementwise, Layer, LinearLayer, LogSoftmax, PReLU, Softmax
+from nninvert.layers import (
+    Elementwise,
+    Layer,
+    LinearLayer,
+    LogSoftmax,
+    PReLU,
+    Softmax,
+    UnitNormalization,
+)
 from nninvert.layers.max_pooling import MaximumLayer
+from nninvert.layers.mean_square import MeanSquareLayer
 from nninvert.linalg.map import ComposedMap, LinearMap
 from nninvert.network import Network
 
@@ -69,6 +79,16 @@ def _(layer: Elementwise, box: Box) -> Box:
 @image.register
 def _(layer: PReLU, box: Box) -> Box:
     return Box(*units_of(layer).enclose(box.lower, box.upper))
+
+
+@image.register
+def _(layer: MeanSquareLayer, box: Box) -> Box:
+    return normalised(layer, box)
+
+
+@image.register
+def _(layer: UnitNormalization, box: Box) -> Box:
+    return of_length_one(layer, box)
 
 
 @image.register

@@ -5,7 +5,7 @@ from problems import network
 
 from nninvert.analysis.uniqueness import largest_ranks, near_answers
 from nninvert.context import Context
-from nninvert.layers import Softmax
+from nninvert.layers import Softmax, UnitNormalization
 from nninvert.outcome import Uniqueness
 
 
@@ -37,3 +37,10 @@ def test_a_slope_that_vanishes_at_one_point_proves_nothing():
 def test_softmax_ignores_one_direction():
     net = network(np.eye(3), Softmax((3,), 0))
     assert near_answers(net, np.zeros((1, 3)), Context()) == [(Uniqueness.NO, 1)]
+
+
+def test_a_length_is_lost_beyond_the_floor_only():
+    net = network(np.eye(3), UnitNormalization((3,), (0,), 0.5))
+    x = np.array([[1.0, 2.0, -1.0], [0.1, 0.2, -0.1]])
+    found = near_answers(net, x, Context())
+    assert found == [(Uniqueness.NO, 1), (Uniqueness.LOCALLY, 0)]
