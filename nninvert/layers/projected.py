@@ -11,7 +11,8 @@ import numpy as np
 from nninvert import tolerances
 from nninvert.layers._base import Float64, Linearization, Shape, Weights
 from nninvert.layers._linear import AffineLinearization, LinearLayer
-from nninvert.linalg.map import LinearMap, compose
+from nninvert.linalg.centring import CentringMap
+from nninvert.linalg.map import LinearMap, RepeatedMap, compose
 
 
 class Projected(LinearLayer):
@@ -39,9 +40,14 @@ class Projected(LinearLayer):
 
     @cached_property
     def linear_part(self) -> tuple[LinearMap, Float64 | None]:
-        """P A and P b."""
+        """P A and P b; where A is one matrix over and over, so is P A."""
         linear_map, bias = self.layer.linear_part
         seen = None if bias is None else self.projection.apply(bias)
+        if isinstance(linear_map, RepeatedMap) and isinstance(self.projection, CentringMap):
+            block = self.projection.of_block(linear_map.repeats)
+            if block is not None:
+                one = compose([linear_map.base, block])
+                return RepeatedMap(one, linear_map.repeats), seen
         return compose([linear_map, self.projection]), seen
 
     def forward(self, x: Float64) -> Float64:

@@ -66,6 +66,16 @@ class CentringMap(LinearMap):
         """Kind, shape and axes."""
         return ("centring", str(self._units), str(self._axes))
 
+    def of_block(self, count: int) -> CentringMap | None:
+        """The same for one of `count` equal blocks of neighbours; None if groups cross."""
+        passed = 1
+        for place, length in enumerate(self._units):
+            if passed == count:
+                axes = tuple(axis + len(self._units) - place for axis in self._axes)
+                return CentringMap(self._units[place:], axes) if min(axes) >= 0 else None
+            passed *= length
+        return None
+
     @property
     def constants(self) -> Float64:
         """E^T: for each group a row of ones at its units, shape (groups, n)."""

@@ -9,9 +9,12 @@ from problems import dense, network
 from nninvert import tolerances
 from nninvert.analysis.reachability import pull_back_boxes
 from nninvert.context import Context
-from nninvert.layers import LogSoftmax, Softmax
+from nninvert.layers import Dense, Graph, LayerNormalization, LogSoftmax, Node, Softmax
 from nninvert.layers.projected import Projected
 from nninvert.linalg.centring import CentringMap
+from nninvert.linalg.factor import factorise
+from nninvert.linalg.map import ComposedMap, RepeatedMap
+from nninvert.linalg.stored import ArrayMatrix
 from nninvert.methods.driver import invert
 from nninvert.methods.question import ask
 from nninvert.outcome import Proof, RowStatus, Uniqueness
@@ -122,3 +125,40 @@ def test_it_is_the_layer_but_for_its_solves(rng):
         seen.config()
     with pytest.raises(TypeError, match="derived"):
         Projected.from_config({}, {}, (4,))
+
+
+@pytest.mark.parametrize("axes", [((3, 6), (1,)), ((3, 2, 3), (2,)), ((3, 2, 3), (1, 2))])
+def test_a_matrix_over_and_over_stays_one(axes, rng):
+    layer = Dense((3, 4), ArrayMatrix(rng.standard_normal((6, 4))), rng.standard_normal(6))
+    centring = CentringMap(*axes)
+    linear_map, bias = Projected(layer, centring).linear_part
+    assert isinstance(linear_map, RepeatedMap)
+    plain, whole = layer.linear_part
+    np.testing.assert_allclose(linear_map.dense(), centring.dense() @ plain.dense())
+    np.testing.assert_allclose(bias, centring.apply(whole))
+    x = rng.standard_normal((2, 12))
+    solved = factorise(linear_map, Context()).solve(linear_map.apply(x))
+    np.testing.assert_allclose(solved, x, rtol=1e-10, atol=1e-12)
+
+
+def test_groups_across_the_pieces_take_the_whole(rng):
+    layer = Dense((3, 4), ArrayMatrix(rng.standard_normal((6, 4))), None)
+    for centring in (CentringMap((3, 6), (0,)), CentringMap((3, 6), (0, 1))):
+        linear_map, _ = Projected(layer, centring).linear_part
+        assert isinstance(linear_map, ComposedMap)
+        x = rng.standard_normal((2, 12))
+        wanted = centring.apply(layer.linear_part[0].apply(x))
+        np.testing.assert_allclose(linear_map.apply(x), wanted)
+
+
+def test_a_long_sequence_before_a_normalisation_takes_no_matrix_of_its_own(rng):
+    """256 positions of 32 and 64 features: the whole map would have 1 GiB."""
+    dense_layer = Dense((256, 32), ArrayMatrix(rng.standard_normal((64, 32))), None)
+    normal = LayerNormalization((256, 64), (-1,), 1e-3)
+    nodes = [Node(dense_layer, "0", "a", "Dense"), Node(normal, "1", "b", "Norm")]
+    graph = Graph((256, 32), nodes)
+    x = rng.standard_normal((2, 256, 32))
+    y = graph.forward(x)
+    found = graph.preimage(y, 1e-15 * np.abs(y), Context())
+    np.testing.assert_allclose(found.x, x, rtol=1e-8, atol=1e-9)
+    assert found.unique.all()
