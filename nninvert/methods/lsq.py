@@ -85,16 +85,16 @@ def _walked(problem: Problem, found: Attempt) -> Attempt:
         return found
     left = _left(problem, found)
     last = time.monotonic() + SECONDS_PER_ROW * left.size
-    x, reason = found.x.copy(), list(found.reason)
+    x, stopped, reason = found.x.copy(), found.stopped.copy(), list(found.reason)
     for row in left[np.isfinite(found.x[left]).all(axis=1)]:
         if problem.context.should_stop() or time.monotonic() > last:
             break
         part = problem.take(np.array([row]))
         begin = found.x[row][None, None]
         again = nearest.nearest_rows(part, begin, most_steps=WALK_STEPS)
-        if not _left(part, again).size and not again.stopped[0]:
-            x[row], reason[row] = again.x[0], ""
-    return Attempt(x, found.stopped, tuple(reason))
+        if _meets(part, again.x)[0]:
+            x[row], stopped[row], reason[row] = again.x[0], False, ""
+    return Attempt(x, stopped, tuple(reason))
 
 
 def _as_attempt(problem: Problem, found: Found) -> Attempt:
@@ -117,19 +117,30 @@ def _reason(found: Found, row: int) -> str:
 
 
 def _left(problem: Problem, found: Attempt) -> NDArray[np.int64]:
-    """Rows without an x that is good enough, of which it is not known that none exists."""
-    fitted, terms = problem.evaluated(problem.domain.clip(np.nan_to_num(found.x)))
-    off = np.where(problem.targets.wanted, np.abs(fitted - problem.targets.values), 0.0)
-    missed = ~(off <= problem.tolerance(terms)).all(axis=1) & ~found.stopped
+    """Rows without an x that is good enough, of which it is not known that none exists.
+
+    A limit of steps may have stopped them; there are none once time is up.
+    """
+    if problem.context.should_stop():
+        return np.zeros(0, dtype=np.int64)
+    missed = ~_meets(problem, found.x)
     if problem.unreachable is not None:
         missed &= ~problem.unreachable
     return np.flatnonzero(missed)
 
 
+def _meets(problem: Problem, x: Float64) -> Mask:
+    """Which rows of x meet the tolerances."""
+    fitted, terms = problem.evaluated(problem.domain.clip(np.nan_to_num(x)))
+    off = np.where(problem.targets.wanted, np.abs(fitted - problem.targets.values), 0.0)
+    return np.asarray((off <= problem.tolerance(terms)).all(axis=1))
+
+
 def _improved(problem: Problem, found: Attempt, left: NDArray[np.int64]) -> Attempt:
     """The same with rows replaced in which the search reached what was asked for."""
     part = problem.take(left)
-    reached = search(part, [problem.domain.clip(np.nan_to_num(found.x[left]))])
+    start = problem.domain.clip(np.nan_to_num(found.x[left]))
+    reached = search(part, [start, *branch_starts(part, WAYS)])
     solved = np.flatnonzero(reached.solved)
     if not solved.size:
         return found

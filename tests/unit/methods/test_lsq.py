@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from nninvert.context import Context, Progress
-from nninvert.methods import LeastSquares
+from nninvert.methods import LeastSquares, nearest
+from nninvert.methods._base import Attempt
 from nninvert.methods.question import ask
 from tests.problems import asked, dense, network, random_net
 
@@ -78,3 +79,20 @@ def test_distances_are_measured_from_near_itself_where_it_is_not_allowed():
     problem = ask(network(np.ones((1, 2))), np.zeros((1, 1)), near=[3.0, 0.0], upper=1.0)
     attempt = LeastSquares().attempt(problem, None)
     np.testing.assert_allclose(attempt.x, [[1.0, -1.0]], atol=1e-8)
+
+
+def test_rows_that_a_limit_of_steps_ended_are_searched_for(rng, monkeypatch):
+    net = random_net(rng, 4)
+    problem = asked(net, net.forward(rng.uniform(-0.5, 0.5, (3, 4))), within=1e-3)
+    real = nearest.nearest_rows
+
+    def gives_up(problem, starts=None):
+        if starts is not None:
+            return real(problem, starts)
+        ended = np.ones(problem.rows, dtype=bool)
+        return Attempt(problem.near, ended, ("",) * problem.rows)
+
+    monkeypatch.setattr(nearest, "nearest_rows", gives_up)
+    attempt = LeastSquares().attempt(problem, None)
+    assert (np.abs(net.forward(attempt.x) - problem.targets.values) <= 1e-3).all()
+    assert not attempt.stopped.any()
