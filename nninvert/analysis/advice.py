@@ -73,7 +73,7 @@ def _widths(network: Network, findings: tuple[LayerFinding, ...]) -> list[str]:
                     f"the outputs are fewer than the inputs ({width} < {n_in}): more of "
                     "them, or fewer inputs (--fix), for a unique answer"
                 )
-            else:
+            elif found.parameters:
                 changes.append(f"width {width} -> {n_in} in layer {found.index}")
     return changes
 
@@ -90,14 +90,18 @@ def _output_layer(network: Network) -> str:
 
 
 def _ranks(findings: tuple[LayerFinding, ...]) -> list[str]:
-    return [
-        f"train layer {found.index} again without the pruned or dependent units (rank "
-        f"{found.rank} of {found.full_rank})"
-        for found in findings
-        if found.rank is not None
-        and found.full_rank is not None
-        and found.rank < found.full_rank
-    ]
+    changes = []
+    for found in findings:
+        if found.rank is None or found.full_rank is None or found.rank >= found.full_rank:
+            continue
+        rank = f"(rank {found.rank} of {found.full_rank})"
+        changes.append(
+            f"train layer {found.index} again without the pruned or dependent units {rank}"
+            if found.parameters
+            else f"another size or stride in layer {found.index}, which nothing is trained "
+            f"in {rank}"
+        )
+    return changes
 
 
 def _layers(indices: list[str]) -> str:

@@ -234,6 +234,19 @@ def test_bounds_before_each_segment_are_handed_out():
     ]
 
 
+def test_a_layer_that_changes_the_size_takes_all_of_its_bounds():
+    net = network(
+        Reshape((4,), (4, 1)), MaxPooling((4, 1), 2), Reshape((2, 1), (2,)), -np.eye(2)
+    )
+    lower, upper = np.array([-1.0, 0.0, 2.0, 1.0]), np.array([3.0, 1.0, 5.0, 7.0])
+    outputs = relax(net, lower, upper, Context()).outputs
+    np.testing.assert_allclose(outputs.lower, [-3.0, -7.0], atol=1e-12)
+    np.testing.assert_allclose(outputs.upper, [0.0, -2.0], atol=1e-12)
+    for x in (lower, upper):
+        assert (net.forward(x[None]) >= outputs.lower).all()
+        assert (net.forward(x[None]) <= outputs.upper).all()
+
+
 @pytest.mark.parametrize("wide", [False, True])
 def test_layers_of_which_only_bounds_are_known_may_change_the_size(wide, rng):
     net = network(

@@ -10,6 +10,7 @@ from problems import network
 
 from nninvert.analysis.bounds.box import Box as Bounds
 from nninvert.analysis.bounds.interval import image
+from nninvert.analysis.invertibility import check_network
 from nninvert.context import Context
 from nninvert.errors import ShapeError
 from nninvert.layers import (
@@ -25,7 +26,7 @@ from nninvert.linalg.box import Box
 from nninvert.linalg.factor import factorise
 from nninvert.methods.driver import invert
 from nninvert.methods.question import ask
-from nninvert.outcome import Kind, RowStatus
+from nninvert.outcome import Kind, RowStatus, Verdict
 
 
 def begins(size, k, stride, dilation, padding, ceil):
@@ -283,6 +284,26 @@ class TestMaxima:
             off = np.abs(layer.forward(found.x) - y)
             assert (off <= 2.0 * radius + 1e-12).all()
 
+    @settings(deadline=None, max_examples=60)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3))
+    def test_windows_that_overlap_find_their_values_inside_a_box(self, seed, k, stride):
+        rng = np.random.default_rng(seed)
+        layer = MaxPooling((5, 4, 2), k, strides=stride, padding="same")
+        low, high = np.zeros(40), np.full(40, 2.0)
+        centre = rng.uniform(0.0, 2.0, 40)
+        box = Box(low, high, np.zeros(40, dtype=np.bool_), centre)
+        x = rng.uniform(0.0, 2.0, size=(3, *layer.input_shape))
+        y = layer.forward(x)
+        found = layer.preimage(y, np.full(y.shape, 1e-12), Context(), box)
+        np.testing.assert_array_equal(layer.forward(found.x), y)
+        assert (found.outside == 0).all()
+        assert ((found.x >= 0.0) & (found.x <= 2.0)).all()
+        # Never farther from the centre than the largest origin is, cell by cell.
+        largest_one = layer.preimage(y, np.full(y.shape, 1e-12), Context()).x
+        seen = largest_one != 0.0
+        off = np.abs(found.x - centre.reshape(5, 4, 2))
+        assert (off <= np.abs(largest_one - centre.reshape(5, 4, 2)) + 1e-12)[seen].all()
+
     def test_a_cell_that_alone_can_be_it_is_known(self):
         layer = MaxPooling((3, 1), 2, strides=1)
         y = np.array([[[1.0], [2.0]]])
@@ -320,3 +341,22 @@ def test_a_network_with_pooling_is_inverted(pooling, rng):
     result = invert(ask(net, y))
     assert [row is RowStatus.SOLVED for row in result.status] == [True] * 5
     np.testing.assert_allclose(net.forward(result.x), y, rtol=1e-7, atol=1e-8)
+
+
+def test_check_says_what_pooling_loses_and_trains_nothing_again():
+    """Means of three along five cells are singular; so are windows of two that share."""
+    net = network(
+        AveragePooling((5, 1), 3, strides=1, padding="same"),
+        MaxPooling((5, 1), 2),
+        Reshape((2, 1), (2,)),
+        shape=(5, 1),
+    )
+    report = check_network(net, Context())
+    first, second = report.layers[:2]
+    assert (first.rank, first.one_to_one, second.one_to_one) == (4, False, False)
+    assert "rank 4 of 5" in first.reason
+    assert second.reason == "keeps the largest of 2 cells: 60 % of the numbers are lost"
+    assert report.verdict is Verdict.SINGULAR
+    changes = " ".join(report.advice)
+    assert "another size or stride in layer 0" in changes
+    assert "train" not in changes.replace("trained", "")

@@ -79,11 +79,11 @@ CASES = {
         lambda: ComposedMap([random_map((3, 4)), PermutationMap(np.array([2, 0, 1]))]),
         SurroundedFactor,
     ),
-    "singular between averages and copies": (
+    "square between averages and copies": (
         lambda: ComposedMap(
             [
                 KroneckerMap([averages(2), IdentityMap(2)]),
-                dense_map(np.diag([1.0, 0.5, 0.0, 2.0])),
+                random_map((4, 4)),
                 KroneckerMap([IdentityMap(2), copies(2)]),
             ]
         ),
