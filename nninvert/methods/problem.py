@@ -49,6 +49,8 @@ class Targets:
         """
         values = stored.astype(np.float64)
         wanted = ~np.isnan(values)
+        if wanted.all() and np.isfinite(values).all():
+            return cls(values, Precision.of_stored(stored), wanted)
         _require_usable(values, wanted, nan_is_free)
         filled = np.where(wanted, stored, np.zeros((), dtype=stored.dtype))
         return cls(np.where(wanted, values, 0.0), Precision.of_stored(filled), wanted)
@@ -57,14 +59,6 @@ class Targets:
     def rows(self) -> int:
         """How many targets."""
         return int(self.values.shape[0])
-
-    @cached_property
-    def begin(self) -> Float64:
-        """`near`, moved to the nearest allowed inputs (whole or not) where it is outside.
-
-        Searches start there and look around it; distances are measured from `near`.
-        """
-        return self.domain.project(self.near)
 
     def take(self, chosen: NDArray[np.generic]) -> Targets:
         """Some of the rows."""
