@@ -11,6 +11,7 @@ from nninvert import tolerances
 from nninvert.context import Context, Notice, Progress
 from nninvert.layers import AffineRun, Elementwise, Layer, LinearLayer, Node
 from nninvert.linalg.condition import Spectrum
+from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.map import DenseMap, DiagonalMap, LinearMap
 from nninvert.linalg.sparse import SparseMap
@@ -148,6 +149,10 @@ def _unread(layer: LinearLayer) -> str:
     if isinstance(linear_map, DiagonalMap):
         zero = np.flatnonzero(linear_map.diagonal == 0.0)
         return f"; unit {_listed(zero)} is multiplied by zero" if zero.size else ""
+    if isinstance(linear_map, ConvolutionMap | TransposedConvolutionMap):
+        unread, constant = _zero_lines(linear_map)
+        text = f"; input {_listed(unread)} is never read" if unread.size else ""
+        return text + (f"; output {_listed(constant)} is constant" if constant.size else "")
     stored = isinstance(linear_map, DenseMap | SparseMap)
     if not stored and 8 * math.prod(linear_map.shape) > tolerances.SMALL_WEIGHTS:
         return ""
@@ -174,6 +179,12 @@ def _zero_lines(linear_map: LinearMap) -> tuple[Places, Places]:
             np.bincount(rows[used], minlength=m),
         )
         return np.flatnonzero(counts[0] == 0), np.flatnonzero(counts[1] == 0)
+    if 8 * m * n > tolerances.SMALL_WEIGHTS:
+        # Random sums of the entries of a line are zero only if all of them are.
+        random = np.random.default_rng(0)
+        inputs = linear_map.adjoint(random.standard_normal((1, m)))[0]
+        outputs = linear_map.apply(random.standard_normal((1, n)))[0]
+        return np.flatnonzero(inputs == 0.0), np.flatnonzero(outputs == 0.0)
     matrix = np.abs(linear_map.dense())
     unread, constant = matrix.max(axis=0) == 0.0, matrix.max(axis=1) == 0.0
     return np.flatnonzero(unread), np.flatnonzero(constant)

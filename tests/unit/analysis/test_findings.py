@@ -7,7 +7,15 @@ from problems import conditioned, dense, hilbert, network, with_singular_values
 from nninvert import tolerances
 from nninvert.analysis.findings import layer_findings
 from nninvert.context import Context, Progress
-from nninvert.layers import BatchNormalization, Dense, Graph, Node, Reshape, Softmax
+from nninvert.layers import (
+    BatchNormalization,
+    Convolution,
+    Dense,
+    Graph,
+    Node,
+    Reshape,
+    Softmax,
+)
 from nninvert.linalg.stored import ArrayMatrix
 from nninvert.network import Network
 from nninvert.outcome import Kind
@@ -147,3 +155,15 @@ def test_progress_counts_the_layers():
     net = network(np.eye(2), "tanh", np.eye(2))
     layer_findings(net, Context(listener=events.append), quick=False)
     assert events == [Progress("checking layers", k, 3) for k in range(3)]
+
+
+@pytest.mark.parametrize("size", [30, 1600])
+def test_inputs_that_a_convolution_never_reads_are_named(size):
+    """Also where the matrix is too large to be looked at."""
+    kernel = np.array([[[0.0, 2.0], [0.0, 0.0]]])
+    layer = Convolution((size, 2), kernel)
+    found = findings(layer)[0]
+    assert found.one_to_one is False
+    assert "; input 1, 3, 5, 7, 9, ..." in found.reason
+    assert "; output 0, 2, 4, 6, 8, ..." in found.reason
+    assert "kernel" not in found.reason
