@@ -73,10 +73,11 @@ LARGE_NETWORK = 4_000_000
 """From so many weights on, those of a dense layer of order 2,000, passes over the weights
 for many targets are what inverting takes most of its time for: they are counted."""
 
-LARGE_ROWS = 8
+LARGE_ROWS = 4
 """A Newton step of a large network for so many rows is worth making wherever f(x) differs
 from y by more than `SUM_ROUNDING`; for more of them, only where it differs by as many times
-more. A solve in float64 leaves 60 to 100 units of roundoff at n = 3,000 to 4,000."""
+more. So solves in float64, which are not refined from n / 30 rows on, count as good: they
+leave 60 to 100 units of roundoff at n = 3,000 to 4,000, the formula does the same."""
 
 SMALL_WEIGHTS = 64 * 2**20
 """A matrix keeps one float64 copy of itself up to this many bytes."""

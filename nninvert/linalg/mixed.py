@@ -250,6 +250,9 @@ class MixedFactor(Factorisation):
             finite = np.isfinite(flat[part]).all(axis=1)
             self._block = start, min(step, len(flat) - start), len(flat)
             self._tell(0)
+            if finite.all():
+                out[part], errors[part] = self._solved_block(flat[part], transposed)
+                continue
             found = self._solved_block(flat[part][finite], transposed)
             out[part][finite], errors[part][finite] = found
         self._context.emit(Progress("solving", len(flat), len(flat)))
