@@ -108,3 +108,18 @@ def model(nodes, tensors=(), inputs=(), outputs=(), opset=17, extra=b"", ml=None
 def plain(nodes, tensors, shape, last="y", **more):
     """A model with the input x and the output `last`."""
     return model(nodes, tensors, [value("x", shape)], [value(last, ("N", None))], **more)
+
+
+def write_holes(path, rows, columns):
+    """A layer of zeros, y = x W^T; its weights lie inside and take no room on the disk."""
+    size = 4 * rows * columns
+    head = number(1, rows) + number(1, columns) + number(2, FLOAT) + chunk(8, "W")
+    head += varint(9 << 3 | 2) + varint(size)
+    head = varint(5 << 3 | 2) + varint(len(head) + size) + head
+    tail = chunk(1, node("Gemm", "x W", "y", transB=1))
+    tail += chunk(11, value("x", ("N", columns))) + chunk(12, value("y", ("N", rows)))
+    length = varint(len(head) + size + len(tail))
+    with open(path, "wb") as stream:
+        stream.write(number(1, 8) + varint(7 << 3 | 2) + length + head)
+        stream.seek(size, 1)
+        stream.write(tail + chunk(8, number(2, 17)))

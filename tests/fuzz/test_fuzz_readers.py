@@ -10,7 +10,8 @@ from nninvert import formats
 from nninvert.errors import NninvertError
 from nninvert.formats import ReadOptions
 
-DATA = Path(__file__).parents[1] / "formats" / "data"
+FORMATS = Path(__file__).parents[1] / "formats"
+DATA, ONNX = FORMATS / "data", FORMATS / "onnx_data"
 TRIES = 60
 
 FILES = {
@@ -21,6 +22,9 @@ FILES = {
     "tf215_weights_only.h5": ReadOptions(activations="tanh"),
     "torch_sequential.npz": ReadOptions(activations="tanh"),
     "torch_checkpoint.pt": ReadOptions(activations="tanh"),
+    "torch_normal_old.onnx": ReadOptions(),
+    "sklearn_classifier.onnx": ReadOptions(),
+    "torch_up_new.onnx": ReadOptions(),
 }
 
 
@@ -52,7 +56,7 @@ def _own(path):
 def _original(name, tmp_path):
     if name.startswith("own"):
         return _own(tmp_path / name)
-    return (DATA / name).read_bytes()
+    return ((ONNX if name.endswith(".onnx") else DATA) / name).read_bytes()
 
 
 CASES = pytest.mark.parametrize("name", [*FILES, "own.npz", "own.h5"])

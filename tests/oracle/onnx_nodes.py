@@ -20,6 +20,7 @@ import numpy as np
 from nninvert import formats
 from nninvert.errors import NninvertError
 
+
 def cases():
     """Name, model, inputs, outputs, tolerances of every node test."""
     from onnx.backend.test.case.node import collect_testcases
@@ -130,17 +131,24 @@ def _rows(net, inputs):
     return net.inputs.pack(shaped), batched
 
 
-def main():
-    counts = Counter()
+def listed():
+    """Lines for people: counts, what is read, and operators of which a case is refused."""
+    counts, refused = Counter(), Counter()
     lines = []
     for case in cases():
         kind, text = outcome(case)
         counts[kind] += 1
-        operator = "+".join(dict.fromkeys(n.op_type for n in case.model.graph.node))
-        lines.append(f"{kind:9} {case.name.removeprefix('test_')} [{operator[:60]}] {text[:90]}")
-    print(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
-    print("\n".join(sorted(lines)))
+        name = case.name.removeprefix("test_")
+        if kind == "refused":
+            refused[
+                "expanded" if "expanded" in name else case.model.graph.node[0].op_type
+            ] += 1
+        else:
+            lines.append(f"{kind} {name} {text}")
+    first = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    lines = sorted(lines) + [f"refused {kind}: {n}" for kind, n in sorted(refused.items())]
+    return "\n".join([first, *lines, ""])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.stdout.write(listed())

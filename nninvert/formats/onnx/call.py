@@ -73,6 +73,19 @@ class Call:
         return self.inputs[0]
 
     @property
+    def last_signal(self) -> Signal:
+        """The second input, which is to be the only signal.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            If there are others, or another one.
+        """
+        if len(self.signals) != 1 or self.inputs[1] is not self.signals[0]:
+            raise UnsupportedLayerError("", got="computes with weights that depend on x")
+        return self.signals[0]
+
+    @property
     def chain(self) -> Chain:
         """No layers yet, for the only signal."""
         return Chain(self.signal.shape)

@@ -56,6 +56,8 @@ class Constants:
         """
         if name in self._sparse:
             raise UnsupportedLayerError("", got=f"'{name}' is sparse")
+        if name not in self._records:
+            raise UnsupportedLayerError("", got=f"'{name}' is made by no node after all")
         if name not in self._arrays:
             self._arrays[name] = tensor_array(self._records[name], self._wire)
         return self._arrays[name]

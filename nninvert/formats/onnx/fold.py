@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, LimitError
 from nninvert.formats.onnx.attributes import Attributes
+from nninvert.formats.onnx.model import MAX_RANK
 from nninvert.formats.onnx.pointwise import POINTWISE
 from nninvert.formats.onnx.tensors import FLOATS
 
@@ -113,6 +114,8 @@ def _size_of_outputs(
 def _shape_from(values: Array | None) -> Shape:
     if values is None:
         raise ValueError("a shape is missing")
+    if values.size > MAX_RANK:
+        raise ValueError(f"{values.size} axes")
     return tuple(int(n) for n in values.ravel())
 
 
@@ -222,7 +225,9 @@ def split_sizes(
     ValueError
         If they do not add up to `length`.
     """
-    found = _shape_from(sizes) if sizes is not None else attributes.wholes("split")
+    found = attributes.wholes("split")
+    if sizes is not None:
+        found = tuple(int(n) for n in sizes.ravel())
     if found is None:
         count = attributes.whole("num_outputs", parts)
         if count < 1:
@@ -250,6 +255,8 @@ def _reduce(function: Callable[..., Array]) -> Fold:
         axes = axes_of(attributes, _given(given, 1))
         keep = bool(attributes.whole("keepdims", 1))
         values = _first(given)
+        if not values.size:
+            raise ValueError("no numbers to join")
         if not axes and attributes.whole("noop_with_empty_axes", 0):
             return values
         return np.asarray(function(_wide(values), axis=axes or None, keepdims=keep))

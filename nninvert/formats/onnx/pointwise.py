@@ -117,3 +117,26 @@ POINTWISE: dict[str, Pointwise] = {
     "Where": lambda attributes, given: np.where(given[0], given[1], given[2]),
 }
 """By the operator's name."""
+
+_BINARY = {
+    "Add",
+    "And",
+    "Div",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Mod",
+    "Mul",
+    "Or",
+    "Pow",
+    "Sub",
+}
+
+
+def least_inputs(op_type: str) -> int:
+    """How many inputs an operator of `POINTWISE` needs."""
+    if op_type == "Where":
+        return 3
+    return 2 if op_type in _BINARY else 1

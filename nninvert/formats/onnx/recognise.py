@@ -18,7 +18,7 @@ from nninvert.formats.onnx.attributes import Attributes
 from nninvert.formats.onnx.call import MAX_PARAMETERS, Call
 from nninvert.formats.onnx.model import NodeRecord
 from nninvert.formats.onnx.operators import OPERATORS
-from nninvert.formats.onnx.pointwise import POINTWISE
+from nninvert.formats.onnx.pointwise import POINTWISE, least_inputs
 from nninvert.formats.onnx.tensors import small
 from nninvert.formats.onnx.values import Signal
 from nninvert.layers import Dense, Elementwise
@@ -75,6 +75,11 @@ class Part:
     odd: bool
     ancestors: tuple[int, ...]
 
+    @property
+    def joins(self) -> bool:
+        """Whether it has several operands that are steps."""
+        return sum(isinstance(one, int) for one in self.operands) > 1
+
 
 class Recogniser:
     """Remembers operators that work number by number, and finds activations in them.
@@ -114,12 +119,17 @@ class Recogniser:
         if part is None or not part.odd:
             return None
         for root in part.ancestors[1:]:
-            values = self._values(part, root)
+            order = self._between(part, root)
+            if order is None or not (order or part.joins):
+                continue
+            values = self._values(part, root, order)
             if values is None:
                 continue
             for activation in _candidates(values):
                 error = _difference(activation, values)
                 if error <= _TOLERANCE:
+                    # A larger group may still begin inside this one.
+                    self._parts[position] = replace(part, odd=False)
                     return self._joined(step, call, root, activation, error)
         return None
 
@@ -139,6 +149,8 @@ class Recogniser:
 
     def _part(self, position: int, call: Call) -> Part | None:
         if call.node.domain or call.node.op_type not in POINTWISE or not call.signals:
+            return None
+        if sum(one is not None for one in call.inputs) < least_inputs(call.node.op_type):
             return None
         shape = call.signals[0].shape
         operands: list[int | Float64] = []
@@ -166,11 +178,8 @@ class Recogniser:
         part = self._parts.get(position)
         return (position,) if part is None else part.ancestors
 
-    def _values(self, part: Part, root: int) -> Float64 | None:
-        """The part as a function of the root, at `_POINTS`; None if it is none."""
-        order = self._between(part, root)
-        if order is None:
-            return None
+    def _values(self, part: Part, root: int, order: Sequence[int]) -> Float64 | None:
+        """The part as a function of the root, at `_POINTS`; None if it is not finite."""
         known: dict[int, Float64] = {root: _POINTS}
         with np.errstate(all="ignore"):
             for position in order:

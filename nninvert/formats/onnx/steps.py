@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from nninvert.errors import (
@@ -19,11 +20,12 @@ from nninvert.formats.onnx.constants import Constants
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
 from nninvert.formats.onnx.model import ModelRecord, NodeRecord
+from nninvert.formats.onnx.normal import Normalisations
 from nninvert.formats.onnx.operators import OPERATORS, SEVERAL
 from nninvert.formats.onnx.order import ordered
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
 from nninvert.formats.onnx.values import RowsMixed, Shape, Signal, Unknown, Value
-from nninvert.layers import Identity, Layer
+from nninvert.layers import Identity, Layer, LayerNormalization, RMSNormalization
 
 
 class Walk:
@@ -60,6 +62,8 @@ class Walk:
         self._steps: list[Step] = []
         self._recogniser = Recogniser(self._steps)
         self._used: set[str] = set()
+        self._makers: dict[str, NodeRecord] = {}
+        self._normalisations = Normalisations(self._makers, self._known)
         self.mixed = False
         for number, entry in enumerate(inputs):
             self._values[entry.name] = Unknown(-1 - number)
@@ -81,6 +85,7 @@ class Walk:
         self._used = {name for node in nodes for name in node.inputs} | set(wanted)
         for node in nodes:
             self._visit(node)
+            self._makers.update((name, node) for name in node.outputs)
         outputs = [self._output(name) for name in wanted]
         steps, places = _pruned(self._steps, [k for k in outputs if k is not None])
         made = [places[k] for k in outputs if k is not None]
@@ -96,7 +101,7 @@ class Walk:
 
     def _output(self, name: str) -> int | None:
         """The position of the step that makes an output; None of a constant."""
-        found = self._value(name)
+        found = self._known(name)
         if isinstance(found, Signal) and found.source < 0:
             place = Place("", name, "Identity")
             step = Step((place,), (found.source,))
@@ -115,6 +120,12 @@ class Walk:
     def _value(self, name: str) -> Value:
         found = self._values.get(name)
         return self._constants.stored(name) if found is None else found
+
+    def _known(self, name: str) -> Value | None:
+        """The same, of a constant or of what was visited; None of others."""
+        with suppress(UnsupportedLayerError):
+            return self._value(name)
+        return None
 
     def _visit(self, node: NodeRecord) -> None:
         """Compute the node's outputs, or make a step of it."""
@@ -140,12 +151,35 @@ class Walk:
                 raise error.at(layer=("?", place.name)) from error
             self._values.update(zip(node.outputs, found, strict=False))
             return
+        if self._normalise(node, step):
+            return
         problem = self._problem(node, given)
         if problem:
             self._fail(node, step, problem)
             return
         call = Call(node, opset, given, self._batched, self._count)
         self._build(node, step, call)
+
+    def _normalise(self, node: NodeRecord, step: Step) -> bool:
+        """Make one step of a normalisation that ends with this node."""
+        found = self._normalisations.ending_with(node)
+        signal = self._values.get(found.name) if found is not None else None
+        if found is None or not isinstance(signal, Signal):
+            return False
+        rank = len(signal.shape) + int(self._batched)
+        axes = tuple(axis % rank - int(self._batched) for axis in found.axes)
+        if not axes or min(axes) < 0 or max(axes) >= len(signal.shape):
+            return False
+        kind = LayerNormalization if found.centred else RMSNormalization
+        layer = kind(signal.shape, axes, found.epsilon)
+        place = step.places[-1]
+        label = f"{kind.__name__} (… {place.label})"
+        made = replace(
+            step, places=(replace(place, label=label),), sources=(signal.source,)
+        )
+        self._steps.append(made.built([layer]))
+        self._made(node, node.outputs[0], self._steps[-1])
+        return True
 
     def _problem(self, node: NodeRecord, given: Sequence[Value | None]) -> str:
         """Why no operator can be asked; "" if one can."""

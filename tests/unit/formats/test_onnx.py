@@ -1,6 +1,8 @@
-"""Graphs written by hand: where the batch is, what is folded, fused, recognised, refused."""
+"""Graphs written by hand: where the batch is, what is folded, joined, known, refused."""
 
 import os
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from onnx_files import (
     plain,
     tensor,
     value,
+    write_holes,
 )
 
 from nninvert import formats
@@ -93,7 +96,7 @@ class TestMatrices:
 
     def test_a_product_of_signals_is_no_layer(self, path):
         content = plain([node("MatMul", "x x", "y")], [], (4, 4))
-        with pytest.raises(UnsupportedLayerError, match="depends? on x"):
+        with pytest.raises(UnsupportedLayerError, match=r"depends? on x"):
             load(path, content)
 
 
@@ -334,7 +337,10 @@ class TestRefusals:
     @pytest.mark.parametrize("kind", [STRING, 0])
     def test_inputs_that_are_no_numbers(self, path, kind):
         content = model(
-            [node("Relu", "x", "y")], [], [value("x", ("N", 4), kind)], [value("y", ("N", 4))]
+            [node("Relu", "x", "y")],
+            [],
+            [value("x", ("N", 4), kind)],
+            [value("y", ("N", 4))],
         )
         with pytest.raises(UnsupportedLayerError, match="input 'x' holds"):
             load(path, content)
@@ -372,7 +378,9 @@ class TestHostile:
             load(path, plain(nodes, [], ("N", 4)))
 
     def test_two_initialisers_of_one_name(self, path):
-        content = plain([node("Mul", "x W", "y")], [tensor(B, "W"), tensor(B, "W")], ("N", 3))
+        content = plain(
+            [node("Mul", "x W", "y")], [tensor(B, "W"), tensor(B, "W")], ("N", 3)
+        )
         with pytest.raises(FormatError, match="two initialisers"):
             load(path, content)
 
@@ -443,6 +451,20 @@ class TestOtherFiles:
         os.mkfifo(path.parent / "pipe")
         with pytest.raises(Exception, match="a pipe or a device"):
             load(path, self.content("W", "pipe"))
+
+
+def test_two_gigabytes_open_in_a_moment_and_in_little_memory(path):
+    write_holes(path, 20_000, 25_000)
+    assert path.stat().st_size > 2_000_000_000
+    tracemalloc.start()
+    begin = time.perf_counter()
+    net = formats.load(str(path))
+    took = time.perf_counter() - begin
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert net.parameters == 20_000 * 25_000
+    assert took < 0.5
+    assert peak < 2_000_000
 
 
 class TestSniffing:

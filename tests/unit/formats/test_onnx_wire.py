@@ -170,7 +170,9 @@ class TestTensors:
 
     def test_floats_one_by_one(self, opened):
         typed = b"".join(single(4, float(n)) for n in range(3))
-        found = self.array(opened, tensor(np.zeros(3), "W", raw=None, kind=FLOAT, extra=typed))
+        found = self.array(
+            opened, tensor(np.zeros(3), "W", raw=None, kind=FLOAT, extra=typed)
+        )
         assert found.read().tolist() == [0.0, 1.0, 2.0]
 
     def test_short_floats_in_varints(self, opened):
@@ -191,7 +193,9 @@ class TestTensors:
 
     def test_whole_numbers_in_varints(self, opened):
         typed = chunk(7, varint(-2) + varint(5)) + number(7, 9)
-        found = self.array(opened, tensor(np.zeros(3), "n", raw=None, kind=INT64, extra=typed))
+        found = self.array(
+            opened, tensor(np.zeros(3), "n", raw=None, kind=INT64, extra=typed)
+        )
         assert found.read().tolist() == [-2, 5, 9]
 
     @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ def gemm(call: Call) -> list[Layer]:
         if call.batched:
             raise RowsMixed("multiplies from the left")
         matrix = _matrix(call.constant(0, "A"), not turned[0], alpha)
-        chain = Chain(call.signals[0].shape if call.signals else ())
+        chain = Chain(call.last_signal.shape)
+        if len(chain.shape) != 2:
+            raise FormatError("B", got=f"{len(chain.shape)} axes", expected="2")
         if not turned[1]:
             chain.permute((1, 0))
         chain.dense(matrix, None).permute((1, 0))
@@ -121,7 +123,7 @@ def matmul(call: Call) -> list[Layer]:
 def _from_left(call: Call) -> list[Layer]:
     """W x with x a vector, a matrix, or a stack of matrices."""
     weights = call.constant(0, "matrix")
-    (signal,) = call.signals
+    signal = call.last_signal
     if call.batched and len(signal.shape) < 2:
         raise RowsMixed("multiplies from the left")
     if len(weights.shape) == 1:

@@ -36,7 +36,9 @@ def linear_regressor(call: Call) -> list[Layer]:
 
 
 def _linear(call: Call, targets: int) -> list[Layer]:
-    (width,) = call.signal.shape or (1,)
+    if len(call.signal.shape) != 1:
+        raise FormatError("input", got=str(call.signal.shape), expected="one axis")
+    width = call.signal.shape[0]
     weights = np.array(call.attributes.numbers("coefficients") or [], np.float32)
     if targets < 1 or weights.size != targets * width:
         raise FormatError(

@@ -58,7 +58,8 @@ def _scaled_back(call: Call, chain: Chain) -> list[Layer]:
 
 def instance_normalization(call: Call) -> list[Layer]:
     """Each channel of each row by itself."""
-    return _grouped(call, call.signal.shape[0], by_group=False)
+    channels = call.signal.shape[0] if call.signal.shape else 1
+    return _grouped(call, channels, by_group=False)
 
 
 def group_normalization(call: Call) -> list[Layer]:

@@ -70,7 +70,7 @@ def _kernel(call: Call) -> tuple[int, NDArray[np.generic]]:
         raise UnsupportedLayerError("", got="an input without a batch")
     weight = call.constant(1, "kernel").read()
     rank = len(call.signal.shape) - 1
-    if weight.ndim != rank + 2 or not weight.size:
+    if not 1 <= rank <= 3 or weight.ndim != rank + 2 or not weight.size:
         raise FormatError(
             "kernel", got=f"shape {weight.shape}", expected=f"{rank + 2} axes"
         )

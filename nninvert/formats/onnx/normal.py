@@ -1,0 +1,159 @@
+"""Normalisations that exporters wrote in parts: mean, difference, mean square, root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nninvert.formats._arrays import StoredArray
+from nninvert.formats.onnx.attributes import Attributes
+from nninvert.formats.onnx.model import NodeRecord
+from nninvert.formats.onnx.values import Value
+
+Makers = Mapping[str, NodeRecord]
+ValueOf = Callable[[str], Value | None]
+
+_INPUTS = {
+    "Add": 2,
+    "Div": 2,
+    "Mul": 2,
+    "Pow": 2,
+    "Reciprocal": 1,
+    "ReduceMean": 1,
+    "Sqrt": 1,
+    "Sub": 2,
+}
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """``(x - mean) / sqrt(variance + epsilon)``, or the same without the mean.
+
+    Attributes
+    ----------
+    name : str
+        Of the value x.
+    axes : tuple of int
+        As the file counts them.
+    epsilon : float
+    centred : bool
+    """
+
+    name: str
+    axes: tuple[int, ...]
+    epsilon: float
+    centred: bool
+
+
+class Normalisations:
+    """Looks at the nodes before one that divides.
+
+    Parameters
+    ----------
+    makers : mapping of str to NodeRecord
+        Which node makes each value.
+    value_of : callable
+        The value of a name; None where it is not known.
+    """
+
+    def __init__(self, makers: Makers, value_of: ValueOf) -> None:
+        self._makers, self._value_of = makers, value_of
+
+    def ending_with(self, node: NodeRecord) -> Normalised | None:
+        """What the node is the last part of; None if it is of nothing known."""
+        if node.domain or node.op_type not in ("Div", "Mul") or len(node.inputs) != 2:
+            return None
+        for place in (0, 1) if node.op_type == "Mul" else (0,):
+            top, bottom = node.inputs[place], node.inputs[1 - place]
+            under = self._root(bottom, inverted=node.op_type == "Mul")
+            if under is None:
+                continue
+            found = self._mean_square(under)
+            if found is None or found[0] != top:
+                continue
+            _, axes, epsilon = found
+            origin = self._centred(top, axes)
+            if origin is not None:
+                return Normalised(origin, axes, epsilon, centred=True)
+            return Normalised(top, axes, epsilon, centred=False)
+        return None
+
+    def _made_by(self, name: str, *kinds: str) -> NodeRecord | None:
+        """The node behind a name, if it is one of these with all its inputs."""
+        maker = self._makers.get(name)
+        if maker is None or maker.domain or maker.op_type not in kinds:
+            return None
+        return maker if len(maker.inputs) >= _INPUTS[maker.op_type] else None
+
+    def _number(self, name: str) -> float | None:
+        value = self._value_of(name)
+        if (
+            isinstance(value, StoredArray)
+            and value.size == 1
+            and value.dtype.kind in "fiuV"
+        ):
+            return float(value.read().reshape(()).item())
+        return None
+
+    def _root(self, name: str, inverted: bool) -> str | None:
+        """The value that stands under the root; `inverted`: under 1 / root."""
+        if inverted:
+            turned = self._made_by(name, "Reciprocal")
+            if turned is not None:
+                return self._root(turned.inputs[0], inverted=False)
+            turned = self._made_by(name, "Div")
+            if turned is not None and self._number(turned.inputs[0]) == 1.0:
+                return self._root(turned.inputs[1], inverted=False)
+        maker = self._made_by(name, "Sqrt")
+        if maker is not None and not inverted:
+            return maker.inputs[0]
+        maker = self._made_by(name, "Pow")
+        power = -0.5 if inverted else 0.5
+        if maker is not None and self._number(maker.inputs[1]) == power:
+            return maker.inputs[0]
+        return None
+
+    def _mean_square(self, name: str) -> tuple[str, tuple[int, ...], float] | None:
+        """For ``mean(u^2) + epsilon``: the name of u, the axes, epsilon."""
+        total = self._made_by(name, "Add")
+        if total is None or len(total.inputs) != 2:
+            return None
+        for place in (0, 1):
+            epsilon = self._number(total.inputs[1 - place])
+            mean = self._made_by(total.inputs[place], "ReduceMean")
+            if epsilon is None or epsilon <= 0.0 or mean is None:
+                continue
+            axes = self._axes(mean)
+            square = self._square(mean.inputs[0])
+            if axes is not None and square is not None:
+                return square, axes, epsilon
+        return None
+
+    def _square(self, name: str) -> str | None:
+        maker = self._made_by(name, "Mul", "Pow")
+        if maker is None or len(maker.inputs) != 2:
+            return None
+        base, other = maker.inputs
+        if maker.op_type == "Mul":
+            return base if base == other else None
+        return base if self._number(other) == 2.0 else None
+
+    def _centred(self, name: str, axes: tuple[int, ...]) -> str | None:
+        """The value whose mean along the same axes was subtracted."""
+        maker = self._made_by(name, "Sub")
+        mean = self._made_by(maker.inputs[1], "ReduceMean") if maker is not None else None
+        if maker is None or mean is None or mean.inputs[0] != maker.inputs[0]:
+            return None
+        return maker.inputs[0] if self._axes(mean) == axes else None
+
+    def _axes(self, mean: NodeRecord) -> tuple[int, ...] | None:
+        """Along which axes a mean is taken that keeps them; None where not stated."""
+        attributes = Attributes(mean)
+        if not attributes.whole("keepdims", 1):
+            return None
+        if len(mean.inputs) < 2:
+            return attributes.wholes("axes")
+        stated = self._value_of(mean.inputs[1])
+        if not isinstance(stated, StoredArray) or stated.dtype.kind not in "iu":
+            return None
+        return tuple(int(axis) for axis in stated.read().ravel()[:32])
