@@ -19,6 +19,7 @@ from nninvert.context import Context, Notice
 from nninvert.errors import MachineError
 from nninvert.forecast import Forecast, LayerForecast, Machine
 from nninvert.layers import LinearLayer
+from nninvert.linalg.block_diagonal import BlockDiagonalMap
 from nninvert.linalg.map import ComposedMap, DenseMap, LinearMap, RepeatedMap
 from nninvert.linalg.panels.factor_file import PART, FactorFile
 from nninvert.linalg.panels.region import Region, Weights, find_region
@@ -95,6 +96,9 @@ def _matrices(linear_map: LinearMap) -> Iterator[DenseMap | SparseMap]:
     elif isinstance(linear_map, ComposedMap):
         for part in linear_map.parts:
             yield from _matrices(part)
+    elif isinstance(linear_map, BlockDiagonalMap):
+        for block in linear_map.blocks:
+            yield from _matrices(block)
 
 
 def large_layers(network: Network) -> int:

@@ -190,6 +190,12 @@ class SparseMap(LinearMap):
         """Multiply |x| by |A|."""
         return _product(abs(self.scipy), np.abs(x))
 
+    @cached_property
+    def terms(self) -> int:
+        """The most entries of a row."""
+        rows = self.matrix.triplets()[0]
+        return max(1, int(np.bincount(rows, minlength=1).max()))
+
     def dense(self) -> Float64:
         """The matrix with all its zeros: for small ones."""
         return self.matrix.to_float64()

@@ -120,3 +120,12 @@ def test_keys_and_precision_are_those_of_the_weights() -> None:
     assert made.key == SparseMap(matrix).key
     assert made.key != SparseMap(matrix.transposed).key
     assert made.stored_eps == np.finfo(np.float32).eps
+
+
+def test_terms_are_the_most_entries_of_a_row() -> None:
+    matrix = np.array([[1.0, 0.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0], [4.0, 0.0, 0.0, 5.0]])
+    for layout in ("csr", "csc"):
+        parts = sparse.coo_array(matrix).asformat(layout)
+        arrays = {name: getattr(parts, name) for name in ("data", "indices", "indptr")}
+        linear_map = SparseMap(compressed(layout, arrays, matrix.shape))
+        assert (linear_map.terms, linear_map.transposed.terms) == (3, 2)
