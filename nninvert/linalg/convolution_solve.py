@@ -8,6 +8,7 @@ circular padding, whole strides            one system for a frequency: see `circ
 small                                      like a dense matrix of its size
 square, LU of its sparse matrix affordable sparse or band LU: see `sparse_plan`
 square, grid of as many cells as windows   GMRES with the circular one beside it
+not square, LU of its square affordable    that, corrected: see `gram`
 other                                      LSMR or GMRES, without a matrix
 =========================================  =============================================
 """
@@ -38,6 +39,7 @@ from nninvert.linalg.convolution_ends import (
     window_matrices,
 )
 from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.gram import GramFactor, factor_by_gram
 from nninvert.linalg.iterative import IterativeFactor
 from nninvert.linalg.map import DenseMap
 from nninvert.linalg.patches import PatchFactor
@@ -84,6 +86,8 @@ def factor_convolution(
         return CirculantFactor(linear_map, frequencies_of(linear_map), context)
     if tolerances.svd_is_cheap(linear_map.shape):
         return None
+    if linear_map.shape[0] != linear_map.shape[1]:
+        return _of_rectangle(linear_map, context) or _iterated(linear_map, context)
     sparse_map = _held(linear_map, context)
     plan = None if sparse_map is None else sparse_plan(sparse_map, context)
     slow = plan is None or plan.way is SparseWay.ITERATION or plan.seconds > _LONG
@@ -161,19 +165,31 @@ def _fits(base: ConvolutionMap, context: Context) -> bool:
 
 def _held(linear_map: AnyConvolution, context: Context) -> SparseMap | None:
     """The sparse matrix, where its LU may be affordable."""
-    square = linear_map.shape[0] == linear_map.shape[1]
     needed = _ENTRY_BYTES * base_of(linear_map).entries
-    if not square or needed > context.memory or context.engine == "iterative":
+    if needed > context.memory or context.engine == "iterative":
         return None
     return SparseMap(linear_map.sparse())
+
+
+def _of_rectangle(linear_map: AnyConvolution, context: Context) -> GramFactor | None:
+    """LU of the square of the sparse matrix, where that may be affordable."""
+    base = base_of(linear_map)
+    # Windows that meet make an entry, for each pair of channels.
+    pairs = zip(base.windows.kernel, base.windows.strides, strict=True)
+    meet = math.prod(2 * ((k - 1) // s) + 1 for k, s in pairs)
+    squared = min(linear_map.shape) * meet * base.channels // base.groups
+    sparse_map = _held(linear_map, context)
+    if sparse_map is None or _ENTRY_BYTES * squared > context.memory:
+        return None
+    return factor_by_gram(sparse_map, context)
 
 
 def _beside_circular(
     linear_map: AnyConvolution, context: Context
 ) -> CirculantIteration | None:
     """Iteration with the circular convolution, where there is one and it pays."""
-    base, (m, n) = base_of(linear_map), linear_map.shape
-    if m != n or not fills_cells(base) or not _fits(base, context):
+    base = base_of(linear_map)
+    if not fills_cells(base) or not _fits(base, context):
         return None
     inverse = gentle_inverse(frequencies_of(linear_map), context)
     outlook = look(linear_map, inverse, context)
