@@ -153,14 +153,6 @@ def digits_from_movement(moved: Float64, x: Float64) -> tuple[Float64, Float64]:
     return relative, np.maximum(-np.log10(floor), 0.0)
 
 
-def jacobian_ranks(network: Network, x: Float64) -> NDArray[np.int64]:
-    """Numerical rank of the Jacobian at each row; -1 where it is not cheap to find."""
-    if not dense_is_cheap(network):
-        return np.full(x.shape[0], -1, dtype=np.int64)
-    ranks = [int(np.linalg.matrix_rank(j)) for j in jacobians(network, x)]
-    return np.array(ranks, dtype=np.int64)
-
-
 def jacobian_digits(network: Network, x: Float64) -> Float64:
     """log10 of the 2-norm condition number of the Jacobian at each row.
 

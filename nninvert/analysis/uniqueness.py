@@ -8,10 +8,12 @@ than it could be says nothing: x^3 is one-to-one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.analysis.sensitivity import jacobian_ranks
+from nninvert.analysis.sensitivity import dense_is_cheap, jacobians
 from nninvert.context import Context
 from nninvert.layers import Elementwise, LinearLayer, UnitNormalization
 from nninvert.layers.activations import Activation, Trend
@@ -20,27 +22,66 @@ from nninvert.network import Network
 from nninvert.outcome import Uniqueness
 
 Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What may change about answers, and what counts.
+
+    Attributes
+    ----------
+    movable : bool array, shape (rows, n_in)
+        Inputs that may move, be it to one side only.
+    both_ways : bool array, shape (rows, n_in)
+        Those that may move to both sides.
+    wanted : bool array, shape (rows, n_out)
+        Outputs that matter.
+    unit : float64 array, shape (n_in,)
+        Of each input, so that inputs of all sizes count in the rank.
+    """
+
+    movable: Mask
+    both_ways: Mask
+    wanted: Mask
+    unit: Float64
+
+    @classmethod
+    def unlimited(cls, network: Network, rows: int) -> Room:
+        """All inputs may move and all outputs matter."""
+        every = np.ones((rows, network.n_in), dtype=np.bool_)
+        wanted = np.ones((rows, network.n_out), dtype=np.bool_)
+        return cls(every, every, wanted, np.ones(network.n_in))
 
 
 def near_answers(
-    network: Network, x: Float64, context: Context
+    network: Network, x: Float64, context: Context, room: Room
 ) -> list[tuple[Uniqueness, int]]:
     """Uniqueness near each row of x, and the dimension of the family of answers.
 
-    LOCALLY where J has full column rank; NO where the rank is the largest possible one
-    and smaller than n_in; else UNKNOWN with dimension 0.
+    LOCALLY where J has full rank in the columns of all inputs that may move; NO where the
+    rank in those that may move both ways is the largest possible one and smaller than
+    their number; else UNKNOWN with dimension 0.
     """
-    n_in = network.n_in
-    ranks = jacobian_ranks(network, x)
+    if not dense_is_cheap(network):
+        return [(Uniqueness.UNKNOWN, 0)] * x.shape[0]
+    most = np.minimum(largest_ranks(network, x, context), room.wanted.sum(axis=1))
     found = []
-    for rank, most in zip(ranks, largest_ranks(network, x, context), strict=True):
-        if rank == n_in:
+    for row, jacobian in enumerate(jacobians(network, x)):
+        seen = jacobian[room.wanted[row]] * room.unit
+        every, inner = room.movable[row], room.both_ways[row]
+        count = int(np.count_nonzero(inner))
+        if _rank(seen[:, every]) == np.count_nonzero(every):
             found.append((Uniqueness.LOCALLY, 0))
-        elif rank == most:
-            found.append((Uniqueness.NO, n_in - int(rank)))
+        elif (rank := _rank(seen[:, inner])) < count and rank == most[row]:
+            found.append((Uniqueness.NO, count - rank))
         else:
             found.append((Uniqueness.UNKNOWN, 0))
     return found
+
+
+def _rank(matrix: Float64) -> int:
+    return int(np.linalg.matrix_rank(matrix)) if matrix.size else 0
 
 
 def largest_ranks(network: Network, x: Float64, context: Context) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.analysis import sensitivity
 from nninvert.analysis.outputs import on_unattained_end
-from nninvert.analysis.uniqueness import near_answers
+from nninvert.analysis.uniqueness import Room, near_answers
 from nninvert.errors import Stopped
 from nninvert.linalg.norms import row_norms
 from nninvert.methods.advice import measured_advice
@@ -163,7 +163,8 @@ def _uniqueness(
     problem: Problem, ledger: Ledger, status: tuple[RowStatus, ...]
 ) -> tuple[tuple[Uniqueness, ...], NDArray[np.int64]]:
     """Whether other inputs give the same output, and how many dimensions of them."""
-    n_in = problem.network.n_in
+    domain = problem.domain
+    movable = int(np.count_nonzero((domain.lower < domain.upper) & ~domain.integer))
     free = np.zeros(problem.rows, dtype=np.int64)
     found = [Uniqueness.UNKNOWN] * problem.rows
     undecided = []
@@ -171,9 +172,9 @@ def _uniqueness(
     for row, outcome in enumerate(status):
         if outcome is not RowStatus.SOLVED:
             continue
-        if problem.within is not None:
+        if problem.within is not None and movable:
             # A tolerance is met by all x near this one, too.
-            found[row], free[row] = Uniqueness.NO, n_in
+            found[row], free[row] = Uniqueness.NO, movable
         elif ledger.unique[row] or (invertible and not ledger.free_dimensions[row]):
             found[row] = Uniqueness.YES
         elif invertible:
@@ -182,10 +183,23 @@ def _uniqueness(
             undecided.append(row)
     if undecided:
         x = ledger.x[undecided].astype(np.float64)
-        near = near_answers(problem.network, x, problem.context)
+        room = _room(problem.take(np.array(undecided)), x)
+        near = near_answers(problem.network, x, problem.context, room)
         for row, (uniqueness, dimension) in zip(undecided, near, strict=True):
             found[row], free[row] = uniqueness, dimension
     return tuple(found), free
+
+
+def _room(problem: Problem, x: Float64) -> Room:
+    """Which inputs may move near x, and which of them both ways."""
+    domain = problem.domain
+    free = (domain.lower < domain.upper) & ~domain.integer
+    inside = (x > domain.lower) & (x < domain.upper)
+    # Beside an inequality that x meets at its edge nothing moves both ways by itself.
+    given = domain.constraints
+    edge = (given.excess(x) >= -given.slack(x)).any(axis=1, keepdims=True)
+    movable = np.broadcast_to(free, x.shape)
+    return Room(movable, movable & inside & ~edge, problem.targets.wanted, problem.unit)
 
 
 def _movement(problem: Problem, ledger: Ledger, finite: Mask) -> tuple[Float64, Float64]:

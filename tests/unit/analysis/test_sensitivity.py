@@ -67,7 +67,6 @@ def test_movement_is_unknown_where_it_is_not_cheap(rng, monkeypatch):
     net = network(rng.standard_normal((3, 5)), "relu")
     x = rng.standard_normal((2, 5))
     assert np.isnan(sensitivity.movement(net, x, np.ones((2, 3)), Context())).all()
-    assert (sensitivity.jacobian_ranks(net, x) == -1).all()
     assert np.isnan(sensitivity.jacobian_digits(net, x)).all()
 
 
@@ -80,12 +79,6 @@ def test_digits_are_those_of_the_relative_movement():
     np.testing.assert_allclose(digits[[0, 3, 4]], [7.0, 0.0, 10.0])
     assert 15.0 < digits[1] < 16.0
     assert np.isnan(digits[2])
-
-
-def test_ranks_of_jacobians():
-    net = network(np.eye(3), "relu")
-    x = np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [-1.0, -1.0, -1.0]])
-    np.testing.assert_array_equal(sensitivity.jacobian_ranks(net, x), [3, 2, 0])
 
 
 def test_condition_of_jacobians_in_digits(rng):

@@ -343,3 +343,32 @@ def test_a_tolerance_is_kept_by_the_x_that_is_written(dtype, rng):
     assert result.x.dtype == dtype
     assert result.status == (SOLVED,) * 5
     assert (np.abs(net.forward(result.x.astype(np.float64)) - y) <= 0.03).all()
+
+
+class TestUniquenessInTheDomain:
+    """x0 + x1 + x2 through tanh: what may move decides how many other x there are."""
+
+    net = network(np.array([[1.0, 1.0, 1.0]]), "tanh")
+
+    def said(self, **options):
+        result = invert(ask(self.net, np.tanh([[0.5]]), **options))
+        assert result.status == (RowStatus.SOLVED,)
+        return result.unique[0], result.free_dimensions[0]
+
+    def test_all_inputs(self):
+        assert self.said() == (Uniqueness.NO, 2)
+
+    def test_fixed_ones(self):
+        assert self.said(fix={0: 0.1}) == (Uniqueness.NO, 1)
+        assert self.said(fix={0: 0.1, 1: 0.2}) == (Uniqueness.LOCALLY, 0)
+
+    def test_whole_ones(self):
+        given = {"integer": [0, 1], "lower": -1.0, "upper": 1.0}
+        assert self.said(**given) == (Uniqueness.LOCALLY, 0)
+
+    def test_in_a_corner_nothing_is_known(self):
+        corner = [0.1, 0.1, 0.3]
+        assert self.said(lower=corner) == (Uniqueness.UNKNOWN, 0)
+
+    def test_with_a_tolerance_fixed_inputs_do_not_count(self):
+        assert self.said(within=0.1, fix={0: 0.1}) == (Uniqueness.NO, 2)
