@@ -44,7 +44,7 @@ def _cases():
     for name in FILES:
         held = np.load(DATA / f"{name}_layers.npz")
         about = json.loads(held["about"].tobytes())
-        weights, values = held["weights"], held["values"]
+        weights, inputs, outputs = held["weights"], held["x"], held["y"]
         origin = {"version": re.search(r"\d+\.[\d.]+", about["vintage"])[0]}
         origin["backend"] = "theano" if "theano" in name else "tensorflow"
         for case in about["cases"]:
@@ -55,14 +55,14 @@ def _cases():
                     size = int(np.prod(shape))
                     arrays[layer].append(weights[:size].reshape(shape))
                     weights = weights[size:]
-            sizes = [int(np.prod(case[key])) for key in "xy"]
             key = f"{name}-{case['case']}"
-            x, y, values = np.split(values, np.cumsum(sizes))
+            x, inputs = np.split(inputs, [np.prod(case["x"])])
+            y, outputs = np.split(outputs, [np.prod(case["y"])])
             yield pytest.param(
                 origin,
                 case["config"],
                 arrays,
-                x.reshape(case["x"]),
+                x.astype(np.float64).reshape(case["x"]),
                 y.reshape(case["y"]),
                 FLOAT32 if key.startswith(ROUNDED) else FLOAT64,
                 id=key,
