@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,3 +33,11 @@ class LoadedArray:
     half_step: np.ndarray | None
     source: str
     format: str
+
+    def ordered(self, names: tuple[str, ...] | None) -> LoadedArray:
+        """The columns in the order of `names`, where a table has just these."""
+        if names is None or self.names is None or sorted(names) != sorted(self.names):
+            return self
+        order = [self.names.index(name) for name in names]
+        half_step = None if self.half_step is None else self.half_step[:, order]
+        return replace(self, values=self.values[:, order], names=names, half_step=half_step)

@@ -27,8 +27,12 @@ class Sources:
         self._stdin_is: str | None = None
         self._files: dict[str, str] = {}
 
-    def read(self, source: str, field: str) -> LoadedArray:
+    def read(
+        self, source: str, field: str, names: tuple[str, ...] | None = None
+    ) -> LoadedArray:
         """Read the array `source`, ``-`` from standard input.
+
+        A table whose header has just `names` is put in their order.
 
         Raises
         ------
@@ -42,7 +46,7 @@ class Sources:
             stdin = self._take_stdin(field)
         loaded = read_array(source, stdin=stdin, field=field)
         self._files[field] = loaded.source
-        return loaded
+        return loaded.ordered(names)
 
     @contextmanager
     def named(self) -> Iterator[None]:

@@ -54,8 +54,8 @@ def resolve(wanted: Wanted, network: Network, sources: Sources) -> Resolved:
     near, header = _near(wanted, network, sources)
     names = _names(network, header, table)
     columns = _columns(table, names, network)
-    lower = _per_input("--lower", wanted.lower, sources)
-    upper = _per_input("--upper", wanted.upper, sources)
+    lower = _per_input("--lower", wanted.lower, network, sources)
+    upper = _per_input("--upper", wanted.upper, network, sources)
     return Resolved(
         names,
         {
@@ -81,7 +81,7 @@ def _within(
 ) -> float | str | NDArray[np.generic] | None:
     if text is None or is_share(text):
         return text.replace(" ", "") if text else None
-    values = _values("--within", text, sources)
+    values = _values("--within", text, sources, network.output_names)
     if isinstance(values, float):
         return values
     rows = values.reshape(values.shape[0], -1) if values.ndim > 1 else values
@@ -109,7 +109,7 @@ def _near(
     if direct is not None:
         values, names = np.array(direct), None
     else:
-        loaded = sources.read(wanted.near, "near")
+        loaded = sources.read(wanted.near, "near", network.input_names)
         values, names = loaded.values, loaded.names
     with sources.named():
         rows = as_rows(values, network.graph.input_shape, "near")
@@ -117,20 +117,22 @@ def _near(
 
 
 def _per_input(
-    option: str, text: str | None, sources: Sources
+    option: str, text: str | None, network: Network, sources: Sources
 ) -> float | NDArray[np.generic] | None:
     if text is None:
         return None
-    values = _values(option, text, sources)
+    values = _values(option, text, sources, network.input_names)
     return values if isinstance(values, float) else values.reshape(-1)
 
 
-def _values(option: str, text: str, sources: Sources) -> float | NDArray[np.generic]:
+def _values(
+    option: str, text: str, sources: Sources, names: tuple[str, ...] | None
+) -> float | NDArray[np.generic]:
     import numpy as np
 
     direct = numbers_of(text)
     if direct is None:
-        return sources.read(text, option).values
+        return sources.read(text, option, names).values
     return direct if isinstance(direct, float) else np.array(direct)
 
 

@@ -113,9 +113,9 @@ def check(
     network = open_model(model, reading)
     options: dict[str, Any] = {
         **resolve(wanted, network, sources).keywords,
-        "target": sources.read(target, "y") if target else None,
-        "pairs": _both(pairs, sources),
-        "inputs": sources.read(inputs, "inputs") if inputs else None,
+        "target": sources.read(target, "y", network.output_names) if target else None,
+        "pairs": _both(pairs, network, sources),
+        "inputs": sources.read(inputs, "inputs", network.input_names) if inputs else None,
         "quick": quick,
         "max_condition": max_condition,
     }
@@ -211,11 +211,12 @@ def _commands(
 
 
 def _both(
-    pairs: tuple[str, str] | None, sources: Sources
+    pairs: tuple[str, str] | None, network: Network, sources: Sources
 ) -> tuple[LoadedArray, LoadedArray] | None:
     if pairs is None:
         return None
-    return sources.read(pairs[0], "X of --pairs"), sources.read(pairs[1], "Y of --pairs")
+    x = sources.read(pairs[0], "X of --pairs", network.input_names)
+    return x, sources.read(pairs[1], "Y of --pairs", network.output_names)
 
 
 def exit_code(report: CheckReport) -> int:

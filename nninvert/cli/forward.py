@@ -41,7 +41,7 @@ def forward(
     require_output(output.file, (model, inputs), streams, manner)
     network = open_model(model, reading)
     sources = Sources(streams)
-    x = sources.read(inputs, "x")
+    x = sources.read(inputs, "x", network.input_names)
     with sources.named():
         y = api.forward(network, x, single=layout.single)
     numbered = tuple(f"y{index}" for index in range(network.n_out))

@@ -186,7 +186,8 @@ def invert(
     sources = Sources(streams)
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
-    task = _Task(network, sources, sources.read(targets, "y"), layout.single, asked)
+    y = sources.read(targets, "y", network.output_names)
+    task = _Task(network, sources, y, layout.single, asked)
     if resources.dry_run:
         commands = Commands(model, targets, reading.words(), wanted.words())
         more = (*search.words(), *resources.words(), *factors.words())

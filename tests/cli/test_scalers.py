@@ -93,3 +93,31 @@ def test_a_converted_network_keeps_its_units(scaled):
 def test_commands_that_are_proposed_name_the_scalers(scaled):
     text = run("check", "m.h5", *UNITS, stdout_terminal=True).out
     assert "--input-scaler in.csv" in text.replace("\n", " ")
+
+
+def test_columns_are_found_by_their_names(scaled):
+    (scaled / "out.csv").write_text(f"{OUTPUTS}range_min,-1,-1,-1\nrange_max,1,1,1\n")
+    y, x = np.load("raw_y.npy"), np.load("raw_x.npy")
+    turned = [2, 0, 1]
+    for name, header, values in (
+        ("y.csv", "purity,yield,heat", y[:, turned]),
+        ("x.csv", "flow,feed_T,pressure", x[:, turned]),
+        ("low.csv", "flow,feed_T,pressure", x[:1, turned] - [[0.5, 50.0, 20000.0]]),
+    ):
+        np.savetxt(name, values, fmt="%.17g", delimiter=",", header=header, comments="")
+    units = ("--input-scaler", "in.csv", "--output-scaler", "out.csv")
+    assert run("forward", "m.h5", "x.csv", *units, "-o", "again.csv").code == 0
+    header, *_ = (scaled / "again.csv").read_text().splitlines()
+    assert header == "yield,heat,purity"
+    again = np.loadtxt("again.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(again, y, rtol=1e-12)
+    ran = run("invert", "m.h5", "y.csv", *units, "--near", "x.csv", "-o", "found.npy")
+    assert ran.code == 0, ran.err
+    np.testing.assert_allclose(np.load("found.npy"), x, rtol=1e-9)
+    assert run("check", "m.h5", *units, "--pairs", "x.csv", "y.csv").code == 0
+    ran = run(
+        *("invert", "m.h5", "y.csv", *units, "--lower", "low.csv"),
+        *("--within", "1e9", "-o", "near.npy"),
+    )
+    assert ran.code == 0, ran.err
+    assert (np.load("near.npy") >= x[:1] - [[50.0, 20000.0, 0.5]]).all()
