@@ -17,6 +17,7 @@ from nninvert.linalg.centring import CentringMap, factor_centred
 from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
 from nninvert.linalg.convolution_solve import factor_convolution
 from nninvert.linalg.factorisation import Factorisation
+from nninvert.linalg.gram import factor_by_gram
 from nninvert.linalg.isometry import SurroundedFactor, surrounded
 from nninvert.linalg.kronecker import KroneckerFactor, KroneckerMap
 from nninvert.linalg.large import factor_large_rectangular, factor_large_square
@@ -156,7 +157,11 @@ def _factor_axis(part: LinearMap, context: Context) -> Factorisation:
             return OrthogonalFactor(part, lengths, by_rows=by_rows)
     if tolerances.svd_is_cheap(part.shape):
         return SvdFactor(part, "SVD")
-    return factorise(part, context)
+    rectangular = part.shape[0] != part.shape[1] and context.engine != "iterative"
+    gram = None
+    if rectangular and isinstance(part, SparseMap):
+        gram = factor_by_gram(part, context)
+    return gram or factorise(part, context)
 
 
 def _scaled(linear_map: LinearMap, context: Context) -> ScaledFactor | None:

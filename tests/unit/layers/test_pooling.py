@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from problems import network
 
+from nninvert import tolerances
 from nninvert.analysis.bounds.box import Box as Bounds
 from nninvert.analysis.bounds.interval import image
 from nninvert.analysis.invertibility import check_network
@@ -204,6 +205,22 @@ class TestAverages:
         np.testing.assert_allclose(again.x, x, rtol=0, atol=1e-8)
         assert again.unique.all()
         assert (np.abs(again.x - x) <= again.radius).all()
+
+    @pytest.mark.parametrize("stride", [1, 2, 3])
+    def test_a_long_axis_is_solved_without_a_decomposition(self, stride, rng, monkeypatch):
+        layer = AveragePooling((61, 2), 5, strides=stride)
+        dense = np.linalg.svd(layer.linear_part[0].dense(), compute_uv=False)
+        monkeypatch.setattr(tolerances, "SVD_WORK", 1000.0)
+        factor = factorise(layer.linear_part[0], Context())
+        found = factor.spectrum()
+        assert found.kind is Kind.ESTIMATE
+        assert found.condition == pytest.approx(dense[0] / dense[-1], rel=1e-2)
+        assert factor.rank == found.rank == min(factor.shape)
+        y = rng.standard_normal((2, factor.shape[0]))
+        x = factor.solve(y)
+        matrix = layer.linear_part[0].dense()
+        np.testing.assert_allclose(x, y @ np.linalg.pinv(matrix).T, rtol=1e-9, atol=1e-11)
+        assert (np.abs(x) <= factor.spread(np.abs(y))).all()
 
     def test_unreachable_averages_are_proved_so(self):
         layer = AveragePooling((2, 1), 2, strides=1, padding=[1])
