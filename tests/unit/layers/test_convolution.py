@@ -1,6 +1,7 @@
 """Convolutions against their definition, written as loops, for all options together."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -229,3 +230,73 @@ def test_forward_is_that_of_the_framework(framework, case, arrays):
     np.testing.assert_array_equal(layer.forward(arrays["x"]), arrays["y"])
     again = made.from_config(layer.config(), layer.weights(), layer.input_shape)
     np.testing.assert_array_equal(again.forward(arrays["x"]), arrays["y"])
+
+
+def test_real_sizes_need_no_matrix():
+    """224 x 224 places of 64 channels: few arrays of the size of the input."""
+    rng = np.random.default_rng(0)
+    kernel = rng.standard_normal((3, 3, 64, 64)).astype(np.float32)
+    layer = Convolution((224, 224, 64), kernel, padding="same")
+    linear_map = layer.linear_part[0]
+    x = rng.standard_normal((1, linear_map.shape[1]))
+    tracemalloc.start()
+    y = linear_map.apply(x)
+    back = linear_map.adjoint(y)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 8 * x.nbytes
+    assert np.sum(x * back) == pytest.approx(np.sum(y * y), rel=1e-12)
+    grid, made = x.reshape(224, 224, 64), y.reshape(224, 224, 64)
+    for i, j in ((0, 0), (100, 17), (223, 222)):
+        seen = np.zeros((3, 3, 64))
+        for a, b in np.ndindex(3, 3):
+            if 0 <= i + a - 1 < 224 and 0 <= j + b - 1 < 224:
+                seen[a, b] = grid[i + a - 1, j + b - 1]
+        expected = np.einsum("abc,abco->o", seen, kernel.astype(np.float64))
+        np.testing.assert_allclose(made[i, j], expected, rtol=1e-12, atol=1e-12)
+
+
+def refusals():
+    kernel = np.zeros((3, 3, 2, 4))
+    shape = (6, 5, 2)
+    yield "kernel", Convolution, shape, np.zeros((3, 2, 4)), {}
+    yield "kernel", Convolution, (6, 5, 3), kernel, {}
+    yield "groups", Convolution, (6, 5, 6), kernel, {"groups": 3}
+    yield "bias", Convolution, shape, kernel, {"bias": np.zeros(3)}
+    yield "strides", Convolution, shape, kernel, {"strides": 0}
+    yield "dilation", Convolution, shape, kernel, {"dilation": (1, 2, 3)}
+    yield "padding", Convolution, shape, kernel, {"padding": "full"}
+    yield "padding", Convolution, shape, kernel, {"padding": "causal"}
+    yield "padding", Convolution, shape, kernel, {"padding": [(1, -1), 0]}
+    yield "padding", Convolution, shape, kernel, {"padding": [1]}
+    wide = {"padding": [(7, 0), 0], "padding_mode": "circular"}
+    yield "padding", Convolution, shape, kernel, wide
+    yield "padding_mode", Convolution, shape, kernel, {"padding_mode": "reflect"}
+    yield "data_format", Convolution, shape, kernel, {"data_format": "NHWC"}
+    yield "kernel size", Convolution, (6, 2, 2), kernel, {}
+    yield "input shape", Convolution, (2,), kernel, {}
+    yield "kernel", TransposedConvolution, shape, kernel, {}
+    last = (6, 5, 4)
+    yield "padding", TransposedConvolution, last, kernel, {"padding": "causal"}
+    yield "padding", TransposedConvolution, (1, 1, 4), kernel, {"padding": [2, 1]}
+    yield "output_padding", TransposedConvolution, last, kernel, {"output_padding": -1}
+    yield "bias", TransposedConvolution, last, kernel, {"bias": np.zeros(4)}
+
+
+@pytest.mark.parametrize(("field", "kind", "shape", "kernel", "options"), list(refusals()))
+def test_what_does_not_fit_is_refused(field, kind, shape, kernel, options):
+    with pytest.raises(ShapeError) as caught:
+        kind(shape, kernel, **options)
+    assert caught.value.field == field
+
+
+def test_facts_tell_what_is_lost():
+    wide = Convolution((4, 4, 2), np.ones((2, 2, 2, 3)), strides=2).facts
+    assert (wide.one_to_one, wide.onto, wide.lost) == (False, None, 20)
+    assert wide.reason == "maps 32 numbers to 12: at least 20 directions of x are lost"
+    unread = Convolution((5, 2), np.ones((1, 2, 4)), strides=2).facts
+    assert (unread.one_to_one, unread.onto, unread.lost) == (False, False, 4)
+    assert unread.reason == "its windows never read 4 of its 10 inputs"
+    square = Convolution((5, 2), np.ones((3, 2, 2)), padding="same").facts
+    assert (square.one_to_one, square.onto, square.lost) == (None, None, 0)
+    assert square.reason == ""
