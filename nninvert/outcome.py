@@ -99,6 +99,7 @@ class Proof(Enum):
     INTERVAL = "interval bounds"
     RELAXATION = "linear relaxation"
     FARKAS = "exact certificate"
+    COMBINATIONS = "all combinations"
 
     @property
     def meaning(self) -> str:
@@ -115,4 +116,6 @@ _PROOFS = {
     Proof.RELAXATION: "a linear relaxation keeps an output away from the target",
     Proof.FARKAS: "no allowed input gives all outputs together: a linear relaxation has no "
     "solution, and its certificate was checked in exact arithmetic",
+    Proof.COMBINATIONS: "the allowed inputs are so few that f was computed at all of them, "
+    "and none meets the target",
 }

@@ -17,6 +17,12 @@ from nninvert.analysis.bounds.inputs import Inputs, allowed_inputs
 from nninvert.analysis.bounds.outputs import OutputBounds
 from nninvert.linalg.norms import row_norms
 from nninvert.methods.problem import Problem
+from nninvert.methods.whole_points import (
+    combination_blocks,
+    combinations,
+    is_listed,
+    points,
+)
 from nninvert.outcome import Proof
 
 Float64 = NDArray[np.float64]
@@ -55,7 +61,8 @@ NOTHING = Finding(Proof.NONE)
 def findings(problem: Problem, tolerance: Float64) -> tuple[Finding, ...]:
     """Look for proofs that no allowed input meets a row's tolerance.
 
-    After `quick_findings` linear programs are asked, each of which may give a certificate
+    After `quick_findings` f is computed at every allowed input where these are few enough
+    (`is_listed`). Then linear programs are asked, each of which may give a certificate
     that is checked exactly; they take some milliseconds each, and stop after
     `PROOF_SECONDS` or `PROOF_SHARE` of the time so far, whichever is later.
 
@@ -70,6 +77,7 @@ def findings(problem: Problem, tolerance: Float64) -> tuple[Finding, ...]:
     tuple of Finding
     """
     found = list(quick_findings(problem, tolerance))
+    _look_at_every_point(problem, found)
     if all(known.proof is not Proof.NONE for known in found):
         return tuple(found)
     bounds = _output_bounds(problem)
@@ -197,6 +205,31 @@ def _for_which(problem: Problem) -> str:
     if problem.domain.is_box:
         return "for all inputs within the bounds"
     return "for all inputs that are allowed"
+
+
+def _look_at_every_point(problem: Problem, found: list[Finding]) -> None:
+    """Where inputs are whole or fixed and few: find rows that f of none of them meets."""
+    domain, targets = problem.domain, problem.targets
+    left = np.array([known.proof is Proof.NONE for known in found], dtype=np.bool_)
+    if not left.any() or not domain.integer.any() or not is_listed(domain):
+        return
+    for block in combination_blocks(domain, problem.begin.mean(axis=0)):
+        if problem.context.should_stop():
+            return
+        fitted, terms = problem.network.forward_with_terms(points(domain, block))
+        # Sums in another order are other sums.
+        rounding = tolerances.SUM_ROUNDING * terms
+        for row in np.flatnonzero(left):
+            part = problem.take(np.array([row]))
+            off = np.abs(fitted - targets.values[row]) - rounding
+            met = (off <= part.tolerance(terms)) | ~targets.wanted[row]
+            # What is not finite is no proof.
+            left[row] = not (met | np.isnan(off)).all(axis=1).any()
+    for row in np.flatnonzero(left):
+        total = int(combinations(domain))
+        found[row] = Finding(
+            Proof.COMBINATIONS, f"f was computed at all {total:,} combinations"
+        )
 
 
 def _certify(

@@ -11,14 +11,11 @@ from nninvert.methods import nearest
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.problem import Problem
 from nninvert.methods.whole_best import Best
-from nninvert.methods.whole_points import combinations, evaluate_all, search_each
+from nninvert.methods.whole_points import combinations, evaluate_all, is_listed, search_each
 from nninvert.methods.whole_tree import Tree
 from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
 
 Float64 = NDArray[np.float64]
-
-MOST_POINTS = 2**16
-"""Combinations up to which all are evaluated where every input is fixed or whole."""
 
 MOST_SEARCHES = 32
 """Combinations up to which the other inputs are searched with each of them."""
@@ -64,8 +61,7 @@ class WholeNumbers(Method):
         best = Best(problem)
         domain = problem.domain
         total = combinations(domain)
-        others = (domain.lower < domain.upper) & ~domain.integer
-        if not others.any() and total <= MOST_POINTS:
+        if is_listed(domain):
             ended = evaluate_all(best)
             reason = [_of_all_points(best, row, int(total)) for row in range(problem.rows)]
         elif total <= MOST_SEARCHES:

@@ -19,6 +19,9 @@ Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Solve = Callable[[Problem, Float64 | None], Attempt]
 
+MOST_POINTS = 2**16
+"""Combinations up to which all are evaluated where every input is fixed or whole."""
+
 BLOCK = 4096
 """Combinations that are evaluated at a time."""
 
@@ -27,6 +30,12 @@ def combinations(domain: Domain) -> float:
     """How many combinations of whole numbers the bounds allow; may be inf."""
     width = domain.upper[domain.integer] - domain.lower[domain.integer] + 1.0
     return float(width.prod())
+
+
+def is_listed(domain: Domain) -> bool:
+    """Whether the allowed inputs are so few that f can be evaluated at all of them."""
+    others = (domain.lower < domain.upper) & ~domain.integer
+    return not others.any() and combinations(domain) <= MOST_POINTS
 
 
 def combination_blocks(domain: Domain, near: Float64) -> Iterator[Float64]:
@@ -60,12 +69,17 @@ def evaluate_all(best: Best) -> Mask:
     for block in combination_blocks(domain, problem.near.mean(axis=0)):
         if context.should_stop():
             return np.zeros(problem.rows, dtype=np.bool_)
-        x = np.tile(domain.lower, (block.shape[0], 1))
-        x[:, domain.integer] = block
-        _offer_to_all(best, x[domain.contain(x)])
+        _offer_to_all(best, points(domain, block))
         done += block.shape[0]
         context.emit(Progress("whole numbers", done, total))
     return np.ones(problem.rows, dtype=np.bool_)
+
+
+def points(domain: Domain, block: Float64) -> Float64:
+    """The allowed x of some combinations, where the other inputs are fixed."""
+    x = np.tile(domain.lower, (block.shape[0], 1))
+    x[:, domain.integer] = block
+    return x[domain.contain(x)]
 
 
 def _offer_to_all(best: Best, x: Float64) -> None:

@@ -288,8 +288,11 @@ _WHY = {
 def reason(found: Nearest, ball: Ball) -> str:
     """What can be said of a row, for people; distances are those of its ball."""
     effort = ", ".join(
-        f"{count:,} {name}"
-        for count, name in ((found.boxes, "boxes"), (found.nodes, "nodes"))
+        f"{count:,} {name if count > 1 else one}"
+        for count, name, one in (
+            (found.boxes, "boxes", "box"),
+            (found.nodes, "nodes", "node"),
+        )
         if count
     )
     after = f" ({effort})" if effort else ""

@@ -1,5 +1,7 @@
 """Proofs for the rows of a problem."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,13 +11,14 @@ from strategies import LOSING, ONE_TO_ONE, generators, nets
 
 from nninvert.layers import LogSoftmax, Softmax
 from nninvert.methods.domain import Constraints
+from nninvert.methods.driver import invert
 from nninvert.methods.proofs import (
     findings,
     missing_bounds,
     nearness,
 )
 from nninvert.methods.question import ask
-from nninvert.outcome import Proof
+from nninvert.outcome import Proof, RowStatus
 
 
 def prove(net, y, tolerance=1e-9, **options):
@@ -221,3 +224,29 @@ def test_missing_bounds_are_named():
     )
     assert text.startswith("input 1 has no bounds on both sides")
     assert missing_bounds(ask(WIDE, np.zeros((1, 2)))).startswith("inputs 0, 1 have no")
+
+
+class TestEveryPoint:
+    """relu(x0) - relu(x1) of three whole numbers each: -2 to 2, and never one half."""
+
+    net = network(np.eye(2), "relu", np.array([[1.0, -1.0]]))
+    options: ClassVar = {"lower": 0.0, "upper": 2.0, "integer": [0, 1]}
+
+    def test_none_meets_what_lies_between(self):
+        found = invert(ask(self.net, np.array([[0.5], [1.0]]), within=0.4, **self.options))
+        assert found.status == (RowStatus.UNREACHABLE, RowStatus.SOLVED)
+        assert found.proof == (Proof.COMBINATIONS, Proof.NONE)
+        assert "9 combinations" in found.reason[0]
+        near = invert(ask(self.net, np.array([[0.5]]), within=0.5, **self.options))
+        assert near.status == (RowStatus.SOLVED,)
+
+    def test_points_that_inequalities_exclude_do_not_count(self):
+        equal = Constraints(np.array([[1.0, -1.0]]), np.zeros(1), ("x0 <= x1",))
+        found = invert(ask(self.net, np.array([[1.0]]), constraints=equal, **self.options))
+        assert found.proof[0] is not Proof.NONE
+        assert found.status == (RowStatus.UNREACHABLE,)
+
+    def test_too_many_are_not_listed(self, monkeypatch):
+        monkeypatch.setattr("nninvert.methods.whole_points.MOST_POINTS", 8)
+        found = invert(ask(self.net, np.array([[0.5]]), within=0.4, **self.options))
+        assert found.proof[0] is not Proof.COMBINATIONS

@@ -237,7 +237,7 @@ class TestTree:
         assert meets(problem, found.x).all()
 
     def test_many_flags_by_changing_pairs(self, rng, method, monkeypatch):
-        monkeypatch.setattr(module, "MOST_POINTS", 1)
+        monkeypatch.setattr("nninvert.methods.whole_points.MOST_POINTS", 1)
         monkeypatch.setattr("nninvert.methods.whole_tree.MOST_TRIES", 15)
         net = net_of(rng, 10, 2)
         x = rng.integers(0, 2, (2, 10)).astype(float)
@@ -246,7 +246,7 @@ class TestTree:
         assert meets(problem, found.x).all()
 
     def test_exhausted_boxes_are_told_from_the_limit(self, rng, method, monkeypatch):
-        monkeypatch.setattr(module, "MOST_POINTS", 1)
+        monkeypatch.setattr("nninvert.methods.whole_points.MOST_POINTS", 1)
         monkeypatch.setattr(module, "MOST_SEARCHES", 1)
         problem = ask(
             net_of(rng, 2, 1), np.array([[50.0]]), lower=0, upper=2.0, integer=[0, 1]
