@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError, UsageError
-from nninvert.layers import Graph, Layer, Linearization, LinearLayer, Node, Segment
-from nninvert.layers._linear import AffineLinearization
+from nninvert.layers import Graph, Linearization, LinearLayer, Node, Segment
 from nninvert.layers.graph import ChainLinearization
 from nninvert.layout import Layout, Part
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
@@ -241,7 +240,9 @@ class Network:
             return y, np.abs(y)
         for node in nodes[:last]:
             value = node.layer.forward(value)
-        affine, terms = _linearized_with_terms(nodes[last].layer, value)
+        layer = nodes[last].layer
+        assert isinstance(layer, LinearLayer)
+        affine, terms = layer.linearize_with_terms(value)
         value = affine.y
         steps = []
         for node in nodes[last + 1 :]:
@@ -265,7 +266,9 @@ class Network:
         for node in nodes[:last]:
             steps.append(node.layer.linearize(value))
             value = steps[-1].y
-        affine, terms = _linearized_with_terms(nodes[last].layer, value)
+        layer = nodes[last].layer
+        assert isinstance(layer, LinearLayer)
+        affine, terms = layer.linearize_with_terms(value)
         value = affine.y
         after: list[Linearization] = []
         for node in nodes[last + 1 :]:
@@ -378,17 +381,6 @@ def _same_layer(left: Node, right: Node) -> bool:
 def _adds_terms(node: Node) -> bool:
     """Whether outputs of the node are sums: every linear layer but rearrangements."""
     return isinstance(node.layer, LinearLayer) and bool(node.layer.weights())
-
-
-def _linearized_with_terms(layer: Layer, x: Float64) -> tuple[AffineLinearization, Float64]:
-    """A linear layer at x, and |A| |x| + |b| in the shape of its output."""
-    assert isinstance(layer, LinearLayer)
-    linear_map, bias = layer.linear_part
-    y, terms = linear_map.apply_with_magnitude(x.reshape(x.shape[0], -1))
-    if bias is not None:
-        y, terms = y + bias, terms + np.abs(bias)
-    shape = (x.shape[0], *layer.output_shape)
-    return AffineLinearization(layer, y.reshape(shape)), terms.reshape(shape)
 
 
 def _stored_name(values: StoredMatrix | NDArray[np.generic]) -> str:

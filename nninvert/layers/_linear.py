@@ -48,6 +48,15 @@ class LinearLayer(Layer):
         """The map itself, whatever x is."""
         return AffineLinearization(self, self.forward(x))
 
+    def linearize_with_terms(self, x: Float64) -> tuple[Linearization, Float64]:
+        """The same from one pass with |A| |x| + |b|, in the shape of the output."""
+        linear_map, bias = self.linear_part
+        y, terms = linear_map.apply_with_magnitude(x.reshape(x.shape[0], -1))
+        if bias is not None:
+            y, terms = y + bias, terms + np.abs(bias)
+        shape = (x.shape[0], *self.output_shape)
+        return AffineLinearization(self, y.reshape(shape)), terms.reshape(shape)
+
     @property
     def facts(self) -> Facts:
         """Structure only: a wider input than output loses the difference."""
