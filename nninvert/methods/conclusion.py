@@ -79,8 +79,13 @@ def conclude(
         tolerance_origin=_tolerance_origin(problem),
         seconds=time.monotonic() - started,
     )
-    notes = (*problem.notes, *measured_advice(problem, result), *_unproved(problem, status))
-    return replace(result, notes=notes)
+    return replace(result, notes=notes_about(problem, result))
+
+
+def notes_about(problem: Problem, result: InversionResult) -> tuple[str, ...]:
+    """What is to be said of a result as a whole."""
+    advice = measured_advice(problem, result)
+    return (*problem.notes, *advice, *_unproved(problem, result.status))
 
 
 def _proved(problem: Problem, ledger: Ledger, finite: Mask) -> list[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.methods._base import Attempt
-from nninvert.methods.conclusion import conclude
+from nninvert.methods.conclusion import conclude, notes_about
 from nninvert.methods.ledger import Ledger
 from nninvert.methods.lsq import LeastSquares
 from nninvert.methods.problem import Problem
@@ -58,4 +58,5 @@ def restated(
         for place, row in enumerate(rows):
             entries[row] = getattr(made, name)[place]
         changes[name] = tuple(entries)
-    return replace(result, **changes)  # type: ignore[arg-type]
+    new = replace(result, **changes)  # type: ignore[arg-type]
+    return replace(new, notes=notes_about(problem, new))

@@ -13,9 +13,12 @@ from nninvert.methods.fixed_inputs import FixedInputs
 from nninvert.methods.milp.chain import bends
 from nninvert.methods.problem import Problem
 from nninvert.methods.whole_numbers import WholeNumbers
+from nninvert.methods.whole_points import is_listed
 
 MILP_UNITS = 200
 """Units that bend beyond which a mixed-integer program hardly ever ends in time."""
+
+LEFT = "rows that are left: is there an x at all?"
 
 MILP_SECONDS = 60.0
 """That milp may take where it was not asked for."""
@@ -46,7 +49,9 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
     ==========================================  =======================================
     ``--method NAME``                           that one alone
     all inputs are fixed                        fixed: there is one x
-    some inputs are whole numbers               whole, around lsq, then milp
+    some inputs are whole numbers               whole alone where there are so few x that
+                                                all are looked at; with ``--near`` whole,
+                                                then milp; else milp, then whole
     a tolerance is asked for (``--within``)     lsq: the x nearest to ``--near``, then milp
     several x may do and ``--near`` is given    lsq, then milp
     some outputs do not matter                  lsq, then milp
@@ -64,7 +69,23 @@ def select_method(problem: Problem, requested: str) -> tuple[Choice, ...]:
     """
     if requested != "auto":
         return (_requested(problem, requested),)
-    return (*_local(problem), *_global(problem))
+    if problem.domain.integer.any() and not problem.domain.is_point:
+        return _whole(problem)
+    return (*_local(problem), *_global(problem, LEFT))
+
+
+def _whole(problem: Problem) -> tuple[Choice, ...]:
+    """Among whole numbers a program sees all x; a search sees few of them."""
+    whole = WholeNumbers(METHODS["lsq"]())
+    _require(whole.obstacle(problem), "--integer")
+    every = np.ones(problem.rows, dtype=np.bool_)
+    last = Choice(whole, every, "some inputs are whole numbers")
+    if is_listed(problem.domain):
+        return (last,)
+    if problem.near_is_given:
+        # Nearest as everywhere else, not in the 1-norm.
+        return (last, *_global(problem, LEFT))
+    return (*_global(problem, "is there an x with whole numbers at all?"), last)
 
 
 def _local(problem: Problem) -> tuple[Choice, ...]:
@@ -73,10 +94,6 @@ def _local(problem: Problem) -> tuple[Choice, ...]:
     every = np.ones(problem.rows, dtype=np.bool_)
     if problem.domain.is_point:
         return (Choice(FixedInputs(), every, "all inputs are fixed"),)
-    if problem.domain.integer.any():
-        whole = WholeNumbers(lsq)
-        _require(whole.obstacle(problem), "--integer")
-        return (Choice(whole, every, "some inputs are whole numbers"),)
     partial = np.asarray(~problem.targets.wanted.all(axis=1))
     lsq_obstacle = lsq.obstacle(problem)
     if problem.within is not None:
@@ -102,16 +119,16 @@ def _local(problem: Problem) -> tuple[Choice, ...]:
     return tuple(choices)
 
 
-def _global(problem: Problem) -> tuple[Choice, ...]:
-    """A mixed-integer program for the rows that are left, if it is small enough."""
+def _global(problem: Problem, why: str) -> tuple[Choice, ...]:
+    """A mixed-integer program for all rows that are open, if it is small enough."""
     milp = MixedInteger(seconds=MILP_SECONDS)
     if problem.domain.is_point or milp.obstacle(problem):
         return ()
     bent = bends(problem.network)
     if not 0 < bent <= MILP_UNITS:
         return ()
-    why = f"rows that are left: is there an x at all? ({MILP_SECONDS:.0f} s at most)"
-    return (Choice(milp, np.ones(problem.rows, dtype=np.bool_), why),)
+    every = np.ones(problem.rows, dtype=np.bool_)
+    return (Choice(milp, every, f"{why} ({MILP_SECONDS:.0f} s at most)"),)
 
 
 def _requested(problem: Problem, name: str) -> Choice:

@@ -6,6 +6,7 @@ from problems import random_net
 
 from nninvert.methods.driver import invert
 from nninvert.methods.question import ask
+from nninvert.methods.restating import restated
 
 
 @pytest.fixture
@@ -50,3 +51,11 @@ def test_who_gives_a_tolerance_knows(net, rng):
 def test_bounds_that_exclude_the_answer_are_no_sign(net, rng):
     y = net.forward(rng.standard_normal((6, 8)))
     assert notes(net, y, upper=0.1) == ()
+
+
+def test_other_answers_change_the_advice(net, rng):
+    x = rng.standard_normal((10, 8))
+    y = net.forward(x)
+    result = invert(ask(net, y + 0.02 * rng.standard_normal(y.shape)), method="exact")
+    assert result.notes
+    assert restated(ask(net, y), result, np.arange(9), x[:9]).notes == ()

@@ -93,3 +93,14 @@ def test_nothing_is_searched_where_all_inputs_are_fixed(square):
 def test_inequalities_are_kept_by_least_squares(losing):
     rows = Constraints(np.ones((1, 2)), np.ones(1), ("sum",))
     assert names(ask(losing, Y[:1], constraints=rows))[-1] == ("lsq", [True])
+
+
+def test_whole_numbers_of_straight_pieces_are_programmed_first():
+    bent = network(np.eye(2), "relu", np.eye(2))
+    open_ends = {"integer": [0]}
+    first, second = select_method(ask(bent, Y[:1], **open_ends), "auto")
+    assert (first.method.name, second.method.name) == ("milp", "whole")
+    near = ask(bent, Y[:1], near=[1, 1], **open_ends)
+    assert [name for name, _ in names(near)] == ["whole", "milp"]
+    listed = ask(bent, Y[:1], integer=[0, 1], lower=0, upper=3)
+    assert [name for name, _ in names(listed)] == ["whole"]
