@@ -89,6 +89,8 @@ def project(
         if should_stop():
             return replace(here, stopped=True)
         linear = Linearised(smooth.jacobian(here.x) * region.scale * region.free, band)
+        if guess is not None and linear.rows.shape[0] != guess.rows.size:
+            guess = None  # The equations' rank has changed, and with it the rows.
         solution = solve_quadratic(
             np.zeros_like(x),
             linear.rows,

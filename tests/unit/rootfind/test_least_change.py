@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from nninvert.rootfind._feasible_start import project
 from nninvert.rootfind._hessian import DIRECTIONS, sketched
 from nninvert.rootfind.least_change import (
     Band,
@@ -119,6 +120,18 @@ def test_nearest_point_of_a_sphere(n):
     assert found.feasible
     assert found.stationary
     assert abs(found.value[0] - 1.0) < 1e-15
+
+
+def test_equations_whose_rank_rises_on_the_way():
+    """At x_0 = 0 the slope of the product has none of x_1: one row, then two."""
+    product = SmoothMap(
+        lambda x: np.array([x[0], x[0] * x[1]]),
+        lambda x: np.array([[1.0, 0.0], [x[1], x[0]]]),
+    )
+    band = Band.exact(np.array([1.0, 2.0]), np.array([1e-9, 1e-9]))
+    start = np.array([0.0, 1.0])
+    found = project(product, band, region(start), start, lambda: False)
+    np.testing.assert_allclose(found.x, [1.0, 2.0], rtol=1e-12)
 
 
 def test_nearest_point_of_a_shell_is_its_edge():
