@@ -18,6 +18,7 @@ from nninvert.layers.average_pooling import (
     AveragePooling,
     GlobalAveragePooling,
 )
+from nninvert.layers.block import Block, LinearBlock
 from nninvert.layers.centred import GroupNormalization, LayerNormalization
 from nninvert.layers.convolution import Convolution
 from nninvert.layers.dense import Dense
@@ -25,10 +26,18 @@ from nninvert.layers.depth_space import DepthToSpace, SpaceToDepth
 from nninvert.layers.einsum_dense import EinsumDense
 from nninvert.layers.elementwise import Elementwise
 from nninvert.layers.gated import Gated
-from nninvert.layers.graph import Graph, Node, Segment
+from nninvert.layers.graph import Graph, Segment
 from nninvert.layers.grid_edges import Cropping, Padding
 from nninvert.layers.max_pooling import AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling
+from nninvert.layers.merge import Add, Average, Combination, Concatenate, Subtract
 from nninvert.layers.prelu import PReLU
+from nninvert.layers.products import (
+    Divide,
+    Maximum,
+    Minimum,
+    Multiply,
+    NumberByNumber,
+)
 from nninvert.layers.repetition import RepeatVector, Tile
 from nninvert.layers.reshape import Identity, Permute, Reshape
 from nninvert.layers.rms_normalization import RMSNormalization
@@ -39,23 +48,29 @@ from nninvert.layers.scaling import (
     Rescaling,
     per_axis_rescaling,
 )
+from nninvert.layers.select import Slice, Take
 from nninvert.layers.softmax import LogSoftmax, Softmax
 from nninvert.layers.transposed_convolution import TransposedConvolution
 from nninvert.layers.unit_normalization import UnitNormalization
 from nninvert.layers.unit_scaling import UnitScaling
 from nninvert.layers.upsampling import UpSampling
+from nninvert.layers.wiring import Node
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         AdaptiveAveragePooling,
         AdaptiveMaxPooling,
+        Add,
+        Average,
         AveragePooling,
         BatchNormalization,
+        Concatenate,
         Convolution,
         Cropping,
         Dense,
         DepthToSpace,
+        Divide,
         EinsumDense,
         Elementwise,
         Gated,
@@ -67,7 +82,10 @@ LAYERS: dict[str, type[Layer]] = {
         LayerNormalization,
         LogSoftmax,
         MaxPooling,
+        Maximum,
+        Minimum,
         MultiHeadAttention,
+        Multiply,
         Normalization,
         PReLU,
         Padding,
@@ -76,8 +94,11 @@ LAYERS: dict[str, type[Layer]] = {
         RepeatVector,
         Rescaling,
         Reshape,
+        Slice,
         Softmax,
         SpaceToDepth,
+        Subtract,
+        Take,
         Tile,
         TransposedConvolution,
         UnitNormalization,
@@ -103,14 +124,20 @@ __all__ = [
     "LAYERS",
     "AdaptiveAveragePooling",
     "AdaptiveMaxPooling",
+    "Add",
     "AffineRun",
+    "Average",
     "AveragePooling",
     "BatchNormalization",
+    "Block",
+    "Combination",
+    "Concatenate",
     "Convolution",
     "Cropping",
     "Dense",
     "DepthToSpace",
     "DiagonalLayer",
+    "Divide",
     "EinsumDense",
     "Elementwise",
     "Facts",
@@ -122,13 +149,18 @@ __all__ = [
     "Identity",
     "Layer",
     "LayerNormalization",
+    "LinearBlock",
     "LinearLayer",
     "Linearization",
     "LogSoftmax",
     "MaxPooling",
+    "Maximum",
+    "Minimum",
     "MultiHeadAttention",
+    "Multiply",
     "Node",
     "Normalization",
+    "NumberByNumber",
     "PReLU",
     "Padding",
     "Permute",
@@ -139,8 +171,11 @@ __all__ = [
     "Reshape",
     "Segment",
     "Shape",
+    "Slice",
     "Softmax",
     "SpaceToDepth",
+    "Subtract",
+    "Take",
     "Tile",
     "TransposedConvolution",
     "UnitNormalization",

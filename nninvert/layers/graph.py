@@ -1,4 +1,4 @@
-"""Graph: layers one after another, nested graphs among them. A graph is a layer."""
+"""Graph: layers that feed each other, nested graphs among them. A graph is a layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 
 from nninvert.context import Context
-from nninvert.errors import ShapeError
 from nninvert.layers._base import (
     Facts,
     Float64,
@@ -23,37 +22,18 @@ from nninvert.layers._base import (
 )
 from nninvert.layers._linear import LinearLayer
 from nninvert.layers.affine_run import AffineRun
+from nninvert.layers.block import block
 from nninvert.layers.pull_back import PullBack, as_seen
+from nninvert.layers.wiring import Node, WiredLayer, Wiring
 from nninvert.linalg.box import Box
-
-
-@dataclass(frozen=True)
-class Node:
-    """A layer at its place in a graph.
-
-    Attributes
-    ----------
-    layer : Layer
-    index : str
-        0-based place in the file; "2.0" for the first layer of a nested model at 2. A
-        file's layer with a fused activation makes two nodes with one index and name.
-    name : str
-        As the file calls it.
-    label : str
-        The class that the file names, for people: "Dense", "Dropout".
-    """
-
-    layer: Layer
-    index: str
-    name: str
-    label: str
 
 
 @dataclass(frozen=True)
 class Segment:
     """A piece of a graph between two places that every path passes.
 
-    `layer` is either one non-linear layer or a maximal run of linear ones, fused.
+    `layer` is one non-linear layer, a block of branches, or a maximal run of linear layers
+    and blocks of such, fused. `nodes` are nodes of the graph's `trunk`.
     """
 
     layer: Layer
@@ -68,43 +48,24 @@ class Segment:
         )
 
 
-class Graph(Layer):
-    """Layers applied in order.
+class Graph(WiredLayer):
+    """Layers that feed each other, one input, one output.
 
     Parameters
     ----------
     input_shape : tuple of int
     nodes : sequence of Node
-        In topological order; shapes are checked here, once.
+        In topological order; the last one gives the output. Shapes are checked here, once.
     """
 
-    kind = "graph"
-
     def __init__(self, input_shape: Shape, nodes: Sequence[Node]) -> None:
-        shape = input_shape
-        for node in nodes:
-            if node.layer.input_shape != shape:
-                raise ShapeError(
-                    "input shape",
-                    got=str(shape),
-                    expected=str(node.layer.input_shape),
-                    layer=(node.index, node.name),
-                )
-            shape = node.layer.output_shape
         self.input_shape = input_shape
-        self.nodes = tuple(nodes)
-        self._output_shape = shape
+        self.wiring = Wiring(input_shape, nodes)
 
     @property
-    def output_shape(self) -> Shape:
-        """That of the last node."""
-        return self._output_shape
-
-    def forward(self, x: Float64) -> Float64:
-        """The plain forward pass."""
-        for node in self.nodes:
-            x = node.layer.forward(x)
-        return x
+    def nodes(self) -> tuple[Node, ...]:
+        """As given; see `leaves` and `trunk` for other views."""
+        return self.wiring.nodes
 
     def linearize(self, x: Float64) -> Linearization:
         """Linearise every segment at its own input; the value is the plain forward one."""
@@ -142,21 +103,37 @@ class Graph(Layer):
             reason=next((part.reason for part in parts if part.reason), ""),
         )
 
-    def leaves(self, prefix: str = "", index: str = "") -> Iterator[Node]:
-        """All layers that are not graphs, in order, names and indices qualified."""
-        for node in self.nodes:
-            name, place = prefix + node.name, index + node.index
-            if isinstance(node.layer, Graph):
-                yield from node.layer.leaves(name + "/", place + ".")
-            else:
-                yield replace(node, name=name, index=place)
+    def leaves(self) -> Iterator[Node]:
+        """All layers that are not graphs, in order, names and indices qualified.
+
+        Their `inputs` count the leaves.
+        """
+        return iter(self._flat.nodes)
+
+    @cached_property
+    def _flat(self) -> Wiring:
+        return self.wiring.flattened()
+
+    @cached_property
+    def trunk(self) -> tuple[Node, ...]:
+        """The graph as a chain: leaves, and blocks where ways part and meet again."""
+        flat = self._flat
+        found: list[Node] = []
+        start = -1
+        for cut in flat.cuts():
+            alone = flat.sources[cut] == (start,)
+            found.append(
+                replace(flat.nodes[cut], inputs=None) if alone else block(flat, start, cut)
+            )
+            start = cut
+        return tuple(found)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """The pieces that are inverted one by one, from input to output."""
         found: list[Segment] = []
         run: list[Node] = []
-        for node in self.leaves():
+        for node in self.trunk:
             if isinstance(node.layer, LinearLayer):
                 run.append(node)
                 continue
@@ -191,29 +168,6 @@ class Graph(Layer):
     def _inverted(self) -> tuple[Layer, ...]:
         return as_seen([segment.layer for segment in self.segments])
 
-    def config(self) -> dict[str, Any]:
-        """All nodes with their own descriptions."""
-        return {
-            "nodes": [
-                {
-                    "kind": node.layer.kind,
-                    "index": node.index,
-                    "name": node.name,
-                    "label": node.label,
-                    "config": node.layer.config(),
-                }
-                for node in self.nodes
-            ]
-        }
-
-    def weights(self) -> Weights:
-        """The weights of all nodes, each behind the position of its node."""
-        return {
-            f"{position}/{name}": values
-            for position, node in enumerate(self.nodes)
-            for name, values in node.layer.weights().items()
-        }
-
     @classmethod
     def from_config(
         cls, config: Mapping[str, Any], weights: Weights, input_shape: Shape
@@ -222,14 +176,19 @@ class Graph(Layer):
         from nninvert.layers import layer_class
 
         nodes: list[Node] = []
-        shape = input_shape
+        shapes = {-1: input_shape}
         for position, item in enumerate(config["nodes"]):
             prefix = f"{position}/"
             own = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
             place = (item["index"], item["name"])
+            inputs = item.get("inputs")
+            sources = (position - 1,) if inputs is None else tuple(inputs)
+            read = [shapes[source] for source in sources]
+            shape = read[0] if len(read) == 1 else (sum(map(size_of, read)),)
             made = layer_class(item["kind"], place).from_config(item["config"], own, shape)
-            nodes.append(Node(made, item["index"], item["name"], item["label"]))
-            shape = made.output_shape
+            shapes[position] = made.output_shape
+            given = None if inputs is None else sources
+            nodes.append(Node(made, item["index"], item["name"], item["label"], given))
         return cls(input_shape, nodes)
 
 
