@@ -143,7 +143,8 @@ class Gated(Layer):
             cost = np.hypot(other - centre[0], tried - centre[1])
             # What misses the value is worse than all that does not.
             misses = ~(missed <= off)
-            cost = np.where(misses, tolerances.RADIUS_CAP * (1.0 + missed), cost)
+            far = tolerances.RADIUS_CAP * (1.0 + np.minimum(missed, tolerances.RADIUS_CAP))
+            cost = np.where(misses, far, cost)
             better = cost < best
             best = np.where(better, cost, best)
             passed, gate = np.where(better, other, passed), np.where(better, tried, gate)

@@ -15,7 +15,7 @@ from nninvert.linalg.compressed import compressed
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.map import IdentityMap, LinearMap
-from nninvert.linalg.sparse import SparseMap
+from nninvert.linalg.sparse import SparseMap, SparseMatrix
 
 Float64 = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -84,41 +84,40 @@ class OrthogonalFactor(Factorisation):
     """
 
     def __init__(self, linear_map: LinearMap, lengths: Float64, *, by_rows: bool) -> None:
-        self._map, self._lengths, self._by_rows = linear_map, lengths, by_rows
+        self._lengths, self._eps = lengths, linear_map.stored_eps
         self.shape = linear_map.shape
         self.rank = int(np.count_nonzero(lengths))
         self.nbytes = 8 * lengths.size
         self.reason = f"{'rows' if by_rows else 'columns'} that do not overlap"
-        used = lengths > 0.0
-        self._inverse = np.divide(1.0, lengths**2, out=np.zeros(lengths.shape), where=used)
+        self._inverse = _inverse(linear_map, lengths, by_rows)
 
     def solve(self, y: Float64) -> Float64:
         """A^T (A A^T)^+ y, or (A^T A)^+ A^T y."""
-        if self._by_rows:
-            return self._map.adjoint(y * self._inverse)
-        return self._map.adjoint(y) * self._inverse
+        return self._inverse.apply(y)
 
     def solve_transposed(self, x: Float64) -> Float64:
-        """(A A^T)^+ A x, or A (A^T A)^+ x."""
-        if self._by_rows:
-            return self._map.apply(x) * self._inverse
-        return self._map.apply(x * self._inverse)
+        """The same with the transpose."""
+        return self._inverse.adjoint(x)
 
     def spectrum(self) -> Spectrum:
         """The lengths; as many zeros as there are rows or columns too many fall away."""
         values = np.sort(self._lengths)[::-1][: min(self.shape)]
-        found = condition.spectrum_of_values(
-            self.shape, values, self._map.stored_eps, "structure"
-        )
+        found = condition.spectrum_of_values(self.shape, values, self._eps, "structure")
         return condition.with_rank(found, self.rank)
 
     def spread(self, radius: Float64) -> Float64:
-        """|A|^T in place of A^T."""
-        if self._by_rows:
-            return self._absolute_adjoint(radius * self._inverse)
-        return self._absolute_adjoint(radius) * self._inverse
+        """Sizes in place of entries."""
+        return self._inverse.magnitude(radius)
 
-    def _absolute_adjoint(self, radius: Float64) -> Float64:
-        if isinstance(self._map, SparseMap):
-            return self._map.transposed.magnitude(radius)
-        return radius
+
+def _inverse(linear_map: LinearMap, lengths: Float64, by_rows: bool) -> LinearMap:
+    """The pseudo-inverse: the transpose, entries over the squared length of their line."""
+    if not isinstance(linear_map, SparseMap):
+        return linear_map
+    matrix = linear_map.matrix
+    squares = lengths[matrix.triplets()[0 if by_rows else 1]] ** 2
+    values = matrix.data.astype(np.float64) / squares
+    made = SparseMatrix(
+        values, matrix.indices, matrix.indptr, matrix.shape, matrix.column_major
+    )
+    return SparseMap(made.transposed)

@@ -101,3 +101,16 @@ def test_a_gated_network_is_inverted(name, rng):
     result = invert(ask(net, y))
     assert [row is RowStatus.SOLVED for row in result.status] == [True] * 6
     np.testing.assert_allclose(net.forward(result.x), y, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("radius", [0.0, 1e-3, 1e60])
+def test_huge_values_stay_finite(name, radius):
+    layer = gated((4,), name)
+    box = Box(np.zeros(4), np.ones(4), np.ones(4, dtype=np.bool_), np.full(4, 0.5))
+    y = np.array([[1e300, -1e-300], [0.0, 5.0], [-1e308, 1e308]])
+    for inside in (None, box):
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            found = layer.preimage(y, np.full(y.shape, radius), Context(), inside)
+        assert np.isfinite(found.x).all()
+        assert np.isfinite(found.overshoot).all()

@@ -180,6 +180,22 @@ def test_refused(kind):
             kind((3, 3, 2), **options)
 
 
+@pytest.mark.parametrize("radius", [0.0, 1e-300, 1e60, 1e150])
+@pytest.mark.parametrize("value", [1e300, 0.0, -1e308])
+def test_huge_values_stay_finite(value, radius):
+    y = np.full((2, 2, 2, 1), value)
+    box = Box(np.zeros(16), np.ones(16), np.ones(16, dtype=np.bool_), np.full(16, 0.5))
+    for layer in (
+        MaxPooling((4, 4, 1), 2),
+        MaxPooling((4, 4, 1), 3, strides=2, padding="same"),
+        AveragePooling((4, 4, 1), 2),
+    ):
+        for inside in (None, box, Box.around(np.zeros((2, 16)))):
+            found = layer.preimage(y, np.full(y.shape, radius), Context(), inside)
+            assert np.isfinite(found.x).all()
+            assert np.isfinite(found.radius).all()
+
+
 class TestAverages:
     def test_what_is_lost_is_said(self):
         facts = AveragePooling((4, 4, 3), 2).facts
