@@ -117,6 +117,13 @@ class FlatLinearization:
         return columns.transpose(1, 2, 0)
 
 
+def _label(index: int, names: tuple[str, ...] | None, count: int) -> str:
+    """Names of parts, as a file may give them, are no names of single numbers."""
+    if names is None or len(names) != count:
+        return str(index)
+    return f"{index} '{names[index]}'"
+
+
 @dataclass(frozen=True)
 class Network:
     """A trained network as a function from R^n_in to R^n_out.
@@ -164,6 +171,14 @@ class Network:
     def n_out(self) -> int:
         """Numbers in y."""
         return self.outputs.size
+
+    def input_label(self, index: int) -> str:
+        """The number of an input, with its name where it has one."""
+        return _label(index, self.input_names, self.n_in)
+
+    def output_label(self, index: int) -> str:
+        """The number of an output, with its name where it has one."""
+        return _label(index, self.output_names, self.n_out)
 
     @property
     def segments(self) -> tuple[Segment, ...]:

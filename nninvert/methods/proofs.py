@@ -187,7 +187,8 @@ def _stays_within(problem: Problem, box: Box, output: int, row: int) -> str:
         ]
         if not float(ends[0]) <= target <= float(ends[1]):
             break
-    return f"output {output} stays within [{ends[0]}, {ends[1]}] {_for_which(problem)}"
+    name = problem.network.output_label(output)
+    return f"output {name} stays within [{ends[0]}, {ends[1]}] {_for_which(problem)}"
 
 
 def _outward(value: float, side: int, digits: int, largest: float) -> str:
@@ -295,7 +296,8 @@ def missing_bounds(problem: Problem) -> str:
     free = np.flatnonzero(~np.isfinite(box.size))
     if not free.size:
         return ""
-    names = ", ".join(str(k) for k in free[:8]) + (", ..." if free.size > 8 else "")
+    names = ", ".join(problem.network.input_label(int(k)) for k in free[:8])
+    names += ", ..." if free.size > 8 else ""
     which = f"input {names} has" if free.size == 1 else f"inputs {names} have"
     return (
         f"{which} no bounds on both sides, and without them little can be proved: "

@@ -192,10 +192,10 @@ def _near_rows(
         raise DataError("near", got="NaN or infinity", expected="finite inputs")
     # For one row; each of many may stand for a target of its own.
     repeat = rows if array.shape[0] == 1 else 1
-    return np.tile(array, (repeat, 1)), _outside_note(domain, array)
+    return np.tile(array, (repeat, 1)), _outside_note(network, domain, array)
 
 
-def _outside_note(domain: Domain, near: Float64) -> str:
+def _outside_note(network: Network, domain: Domain, near: Float64) -> str:
     """Which of `near` lies outside, and where searches begin; "" where nothing does."""
     inside = domain.project(near)
     moved = near != inside
@@ -207,7 +207,8 @@ def _outside_note(domain: Domain, near: Float64) -> str:
     row, i = (
         int(k) for k in np.unravel_index(np.argmax(np.abs(near - inside)), near.shape)
     )
-    place = f"row {row}, input {i}" if rows > 1 else f"input {i}"
+    place = f"input {network.input_label(i)}"
+    place = f"row {row}, {place}" if rows > 1 else place
     return (
         f"near lies outside the {edge}{many}: distances are measured from it, searches "
         f"begin inside ({place} at {inside[row, i]:g}, not {near[row, i]:g})"

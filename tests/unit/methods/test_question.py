@@ -1,5 +1,7 @@
 """From what a person says to a problem: shapes, bounds, tolerances."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from problems import network
@@ -144,6 +146,14 @@ class TestNearOutsideTheDomain:
             "near lies outside the bounds: distances are measured from it, searches begin "
             "inside (input 0 at 1, not 5)",
         )
+
+    def test_names_are_told(self, net):
+        named = replace(net, input_names=("feed", "heat", "flow"))
+        problem = ask(named, np.zeros((1, 2)), near=[0.0, 5.0, 0.0], upper=1.0)
+        assert "input 1 'heat' at 1" in problem.notes[0]
+        parts = replace(net, input_names=("all",))
+        problem = ask(parts, np.zeros((1, 2)), near=[0.0, 5.0, 0.0], upper=1.0)
+        assert "input 1 at 1" in problem.notes[0]
 
     def test_row_by_row(self, net):
         near = [[0.0, 0.0, 0.0], [0.0, -3.0, 0.0]]
