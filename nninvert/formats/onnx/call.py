@@ -33,6 +33,13 @@ class Call:
         Whether the first axis of all signals is the batch.
     count : int or None, default None
         How many rows the file says there are.
+
+    Attributes
+    ----------
+    arrays : list of StoredArray
+        The constants that were asked for: the node's weights.
+    sources : tuple of int or None
+        What feeds the node's layers, where an operator says it; None: all its signals.
     """
 
     def __init__(
@@ -48,6 +55,14 @@ class Call:
         self.inputs = tuple(inputs)
         self.attributes = Attributes(node)
         self.arrays: list[StoredArray] = []
+        self.sources: tuple[int, ...] | None = None
+
+    def with_inputs(self, places: Sequence[int]) -> Call:
+        """The same node with some of its inputs, in another order."""
+        inputs = [self.inputs[place] for place in places]
+        made = Call(self.node, self.opset, inputs, self.batched, self.count)
+        made.arrays = self.arrays
+        return made
 
     @property
     def outputs(self) -> int:
@@ -189,8 +204,8 @@ class Call:
         return found
 
     def aligned(
-        self, values: NDArray[np.float64], shape: Shape
-    ) -> tuple[NDArray[np.float64], Shape]:
+        self, values: NDArray[np.generic], shape: Shape
+    ) -> tuple[NDArray[np.generic], Shape]:
         """A constant as it broadcasts against a signal, and the shape of both together.
 
         Raises

@@ -16,6 +16,7 @@ from nninvert.layers import (
     Permute,
     Rescaling,
     Reshape,
+    Tile,
     size_of,
 )
 from nninvert.layers.activations import Activation
@@ -63,6 +64,14 @@ class Chain:
     def reshape(self, shape: Shape) -> Chain:
         """Add another shape for the same numbers."""
         return self if shape == self.shape else self.then(Reshape(self.shape, shape))
+
+    def stretch(self, shape: Shape) -> Chain:
+        """Repeat axes of length 1, as NumPy broadcasts."""
+        lead = len(shape) - len(self.shape)
+        self.reshape((*(1,) * lead, *self.shape))
+        pairs = zip(self.shape, shape, strict=True)
+        counts = [want if have == 1 else 1 for have, want in pairs]
+        return self if self.shape == shape else self.then(Tile(self.shape, counts))
 
     def permute(self, axes: Sequence[int]) -> Chain:
         """Put the axes into another order: the new axis i is the old one axes[i]."""

@@ -238,7 +238,8 @@ class Walk:
                 self._values[name] = Unknown(len(self._steps) - 1)
 
     def _append(self, name: str, step: Step, layers: Sequence[Layer], call: Call) -> None:
-        built = replace(step, arrays=tuple(call.arrays)).built(layers)
+        sources = step.sources if call.sources is None else call.sources
+        built = replace(step, arrays=tuple(call.arrays), sources=sources).built(layers)
         self._steps.append(built)
         self._recogniser.remember(len(self._steps) - 1, call)
         self._made(call.node, name, built)

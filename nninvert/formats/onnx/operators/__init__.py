@@ -11,7 +11,9 @@ from nninvert.formats.onnx.operators import (
     elementary,
     grids,
     learners,
+    merging,
     normalising,
+    parts,
     shapes,
     windows,
 )
@@ -31,6 +33,7 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "CastLike": shapes.identity,
             "Celu": activations.celu,
             "Clip": activations.clip,
+            "Concat": merging.concatenate,
             "Conv": windows.convolution,
             "ConvTranspose": windows.transposed_convolution,
             "DepthToSpace": grids.depth_to_space,
@@ -40,6 +43,7 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "Exp": activations.named("exponential"),
             "Expand": grids.expand,
             "Flatten": shapes.flatten,
+            "Gather": parts.gather,
             "Gelu": activations.gelu,
             "Gemm": affine.gemm,
             "GlobalAveragePool": grids.global_average,
@@ -56,12 +60,14 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "MatMul": affine.matmul,
             "MaxPool": grids.max_pool,
             "Max": elementary.maximum,
+            "Mean": merging.average,
             "Min": elementary.minimum,
             "Mish": activations.named("mish"),
             "Mul": elementary.multiply,
             "Neg": elementary.negative,
             "PRelu": activations.prelu,
             "Pad": grids.pad,
+            "Pow": merging.power,
             "RMSNormalization": normalising.rms_normalization,
             "ReduceMean": shapes.reduced(mean=True),
             "ReduceSum": shapes.reduced(mean=False),
@@ -71,11 +77,13 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "Selu": activations.selu,
             "Shrink": activations.shrink,
             "Sigmoid": activations.named("sigmoid"),
+            "Slice": parts.slice_,
             "Softmax": activations.softmax,
             "Softplus": activations.named("softplus"),
             "Softsign": activations.named("softsign"),
             "SpaceToDepth": grids.space_to_depth,
             "Squeeze": shapes.squeeze,
+            "Sum": merging.total,
             "Sub": elementary.subtract,
             "Swish": activations.swish,
             "Tanh": activations.named("tanh"),
@@ -86,11 +94,14 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "Upsample": grids.resize,
         }.items()
     },
+    ("ai.onnx.ml", "ArrayFeatureExtractor"): parts.feature_extractor,
     ("ai.onnx.ml", "LinearRegressor"): learners.linear_regressor,
     ("ai.onnx.ml", "Normalizer"): normalising.normalizer,
     ("ai.onnx.ml", "Scaler"): learners.scaler,
 }
 """What each becomes: layers in a row, for its only signal or for all of them packed."""
 
-SEVERAL: dict[tuple[str, str], Callable[[Call], list[list[Layer]]]] = {}
+SEVERAL: dict[tuple[str, str], Callable[[Call], list[list[Layer]]]] = {
+    ("", "Split"): parts.split,
+}
 """Operators with several outputs: layers for each."""

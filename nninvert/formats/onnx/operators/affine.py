@@ -140,11 +140,9 @@ def _from_left(call: Call) -> list[Layer]:
 def scaled(call: Call, scale: object, offset: object) -> list[Layer]:
     """``scale x + offset``, each as it broadcasts."""
     chain = call.chain
-    factors, first = call.aligned(np.asarray(scale, np.float64), chain.shape)
-    shifts, second = call.aligned(np.asarray(offset, np.float64), chain.shape)
-    if first != chain.shape or second != chain.shape:
-        raise UnsupportedLayerError("", got=f"repeats x to shape {first}")
-    return chain.affine(factors, shifts).layers
+    factors, first = call.aligned(np.asarray(scale), chain.shape)
+    shifts, second = call.aligned(np.asarray(offset), chain.shape)
+    return chain.stretch(np.broadcast_shapes(first, second)).affine(factors, shifts).layers
 
 
 def reciprocal(values: NDArray[np.float64]) -> NDArray[np.float64]:

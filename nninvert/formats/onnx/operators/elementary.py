@@ -10,8 +10,8 @@ from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import Chain
 from nninvert.formats.onnx.operators.activations import cut
 from nninvert.formats.onnx.operators.affine import reciprocal, scaled
-from nninvert.formats.onnx.operators.merging import extremum, merged
-from nninvert.layers import Layer
+from nninvert.formats.onnx.operators.merging import merged
+from nninvert.layers import Add, Divide, Layer, Maximum, Minimum, Multiply, Subtract
 
 
 def _other(call: Call) -> int | None:
@@ -24,15 +24,15 @@ def add(call: Call) -> list[Layer]:
     """A shift, or the sum of several signals."""
     place = _other(call)
     if place is None:
-        return merged(call, "add")
-    return scaled(_turned(call, place), 1.0, call.numbers(place, "constant"))
+        return merged(call, Add)
+    return scaled(_turned(call, place), 1.0, call.values(place, "constant"))
 
 
 def subtract(call: Call) -> list[Layer]:
     """``x - c``, ``c - x``, or the difference of two signals."""
     place = _other(call)
     if place is None:
-        return merged(call, "subtract")
+        return merged(call, Subtract)
     values = call.numbers(place, "constant")
     if place == 1:
         return scaled(call, 1.0, -values)
@@ -43,15 +43,15 @@ def multiply(call: Call) -> list[Layer]:
     """A scale, or the product of several signals."""
     place = _other(call)
     if place is None:
-        return merged(call, "multiply")
-    return scaled(_turned(call, place), call.numbers(place, "constant"), 0.0)
+        return merged(call, Multiply)
+    return scaled(_turned(call, place), call.values(place, "constant"), 0.0)
 
 
 def divide(call: Call) -> list[Layer]:
     """``x / c``, or the quotient of two signals."""
     place = _other(call)
     if place is None:
-        return merged(call, "divide")
+        return merged(call, Divide)
     if place == 0:
         raise UnsupportedLayerError("", got="divides by what depends on x")
     return scaled(call, reciprocal(call.numbers(1, "divisor")), 0.0)
@@ -64,11 +64,7 @@ def negative(call: Call) -> list[Layer]:
 
 def _turned(call: Call, place: int) -> Call:
     """The same call with the signal first."""
-    if place == 1:
-        return call
-    turned = Call(call.node, call.opset, call.inputs[::-1], call.batched)
-    turned.arrays = call.arrays
-    return turned
+    return call if place == 1 else call.with_inputs((1, 0))
 
 
 def maximum(call: Call) -> list[Layer]:
@@ -85,7 +81,7 @@ def _bounded(call: Call, kind: str) -> list[Layer]:
     signals = call.signals
     places = [k for k, one in enumerate(call.inputs) if isinstance(one, StoredArray)]
     if not places:
-        return extremum(call, kind)
+        return merged(call, Maximum if kind == "maximum" else Minimum)
     if len(signals) > 1:
         raise UnsupportedLayerError("", got="several signals and a constant")
     best = np.max if kind == "maximum" else np.min

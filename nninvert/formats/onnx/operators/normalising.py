@@ -46,11 +46,11 @@ def _from_axis_on(call: Call) -> tuple[int, ...]:
 
 def _scaled_back(call: Call, chain: Chain) -> list[Layer]:
     """The scale and the shift behind, as they broadcast."""
-    scale, shape = call.aligned(call.numbers(1, "scale"), chain.shape)
-    shift: NDArray[np.float64] = np.zeros(())
+    scale, shape = call.aligned(call.values(1, "scale"), chain.shape)
+    shift: NDArray[np.generic] = np.zeros(())
     second = shape
     if call.has(2):
-        shift, second = call.aligned(call.numbers(2, "bias"), chain.shape)
+        shift, second = call.aligned(call.values(2, "bias"), chain.shape)
     if shape != chain.shape or second != chain.shape:
         raise FormatError("scale", got=str(shape), expected=str(chain.shape))
     return chain.affine(scale, shift).layers
@@ -82,7 +82,7 @@ def _grouped(call: Call, groups: int, by_group: bool) -> list[Layer]:
     epsilon = call.attributes.number("epsilon", EPSILON)
     chain.then(GroupNormalization(chain.shape, groups, 0, epsilon))
     column = (channels, *(1,) * (len(chain.shape) - 1))
-    factors, shifts = call.numbers(1, "scale"), call.numbers(2, "bias")
+    factors, shifts = call.values(1, "scale"), call.values(2, "bias")
     if by_group and groups != channels:
         factors, shifts = (np.repeat(one, channels // groups) for one in (factors, shifts))
     if factors.size != channels or shifts.size != channels:
