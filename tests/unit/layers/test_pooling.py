@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from problems import network
+from problems import dense, network
 
 from nninvert import tolerances
 from nninvert.analysis.bounds.box import Box as Bounds
@@ -393,3 +393,18 @@ def test_check_says_what_pooling_loses_and_trains_nothing_again():
     changes = " ".join(report.advice)
     assert "another size or stride in layer 0" in changes
     assert "train" not in changes.replace("trained", "")
+
+
+def test_cells_that_a_maximum_leaves_open_stay_where_a_typical_input_has_them():
+    bias = np.array([0.5, -1.0, 2.0, 3.0])
+    net = network(
+        dense(np.eye(4), bias),
+        Reshape((4,), (4, 1)),
+        MaxPooling((4, 1), 2),
+        Reshape((2, 1), (2,)),
+    )
+    y = np.array([[1.5, 2.5]])
+    found = net.graph.preimage(y, np.full(y.shape, 1e-12), Context())
+    np.testing.assert_allclose(found.x, [[1.0, 0.0, 0.0, -0.5]], atol=1e-12)
+    np.testing.assert_allclose(net.forward(found.x), y)
+    assert found.free_dimensions[0] == 2
