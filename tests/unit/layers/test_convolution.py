@@ -256,6 +256,12 @@ def test_real_sizes_need_no_matrix():
         np.testing.assert_allclose(made[i, j], expected, rtol=1e-12, atol=1e-12)
 
 
+def test_zeros_of_the_kernel_are_no_entries():
+    kernel = np.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 3.0], [0.0, 0.0]]])
+    layer = Convolution((4, 2), kernel, padding="causal")
+    assert layer.linear_part[0].sparse().size == 3 * 2 + 4 * 1
+
+
 def refusals():
     kernel = np.zeros((3, 3, 2, 4))
     shape = (6, 5, 2)

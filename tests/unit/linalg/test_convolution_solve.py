@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from problems import conditioned
 
 from nninvert.context import Context
 from nninvert.layers import Convolution
@@ -38,6 +39,12 @@ CASES = {
         kernel(2, 2, 2, 2, 6),
         {"strides": 2, "groups": 2, "data_format": "channels_first"},
         WINDOWS,
+    ),
+    "apart, but for the padding": (
+        (3, 2),
+        kernel(2, 2, 4),
+        {"padding": [(1, 0)], "strides": 2},
+        "SVD",
     ),
     "one window": ((3, 2, 2), kernel(3, 2, 2, 7), {}, WINDOWS),
     "circular": (
@@ -95,7 +102,12 @@ CASES = {
         CIRCULAR,
     ),
     "same": ((5, 4, 2), kernel(3, 3, 2, 2), {"padding": "same"}, "LU"),
-    "causal": ((7, 2), kernel(3, 2, 2), {"padding": "causal"}, "LU"),
+    "causal": (
+        (7, 2),
+        0.2 * kernel(3, 2, 2) + np.array([0.0, 0.0, 1.0])[:, None, None] * np.eye(2),
+        {"padding": "causal"},
+        "LU",
+    ),
     "valid": ((6, 5, 2), kernel(3, 3, 2, 3), {}, "SVD"),
 }
 
@@ -152,6 +164,34 @@ def test_frequencies_that_the_kernel_removes_are_lost():
     assert (factor.rank, factor.nullity) == (14, 2)
     assert not factor.spectrum().full_rank
     check(factor, linear_map.dense())
+
+
+def test_frequencies_that_only_rounding_keeps_are_lost_too():
+    layer = Convolution(
+        (9, 1),
+        np.array([0.1, -0.3, 0.2]).reshape(3, 1, 1),
+        padding="same",
+        padding_mode="circular",
+    )
+    factor = select_factorisation(layer.linear_part[0], Context())
+    assert factor.rank == 8
+    assert np.abs(factor.solve(np.ones(9))).max() < 1e-9
+
+
+def test_residuals_are_those_of_rounding_however_ill_conditioned(rng):
+    values = 1e-9 * rng.standard_normal((3, 6, 6))
+    values[1] += conditioned(6, 1e7, rng)
+    layer = Convolution((16, 6), values, padding="same", padding_mode="circular")
+    linear_map = layer.linear_part[0]
+    factor = select_factorisation(linear_map, Context())
+    assert factor.spectrum().condition > 1e6
+    x = rng.standard_normal((5, linear_map.shape[1]))
+    y = linear_map.apply(x)
+    residual = np.abs(linear_map.apply(factor.solve(y)) - y)
+    assert (residual <= 4e-15 * linear_map.magnitude(np.abs(x))).all()
+    y = linear_map.adjoint(x)
+    residual = np.abs(linear_map.adjoint(factor.solve_transposed(y)) - y)
+    assert residual.max() <= 1e-14 * linear_map.magnitude_of_adjoint(x).max()
 
 
 def test_rank_of_weights_as_stored():
