@@ -70,8 +70,19 @@ def in_units_of(network: Network, other: Network) -> Network:
 
 
 def _enclosed(network: Network, before: Node | None, behind: Node | None) -> Network:
-    nodes = [node for node in (before, *network.graph.nodes, behind) if node is not None]
+    nodes = list(network.graph.nodes)
+    if before is not None:
+        nodes = [before, *(_one_later(node) for node in nodes)]
+    if behind is not None:
+        nodes.append(behind)
     return replace(network, graph=Graph(network.graph.input_shape, nodes))
+
+
+def _one_later(node: Node) -> Node:
+    """A node in a graph with one more before its first; the input is then that one."""
+    if node.inputs is None:
+        return node
+    return replace(node, inputs=tuple(source + 1 for source in node.inputs))
 
 
 def _one_each(scaler: Scaler, n: int) -> tuple[str, ...] | None:
