@@ -27,6 +27,7 @@ from nninvert.formats.own import OwnHdf5, OwnNpz, save
 from nninvert.formats.plain_h5 import PlainHdf5
 from nninvert.formats.safetensors import Safetensors
 from nninvert.formats.sparse import SparseNpz
+from nninvert.formats.torch_legacy import TorchLegacy
 from nninvert.formats.torch_zip import TorchZip
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ READERS: tuple[Reader, ...] = (
     PlainHdf5(),
     Safetensors(),
     TorchZip(),
+    TorchLegacy(),
     Onnx(),
     Nnet(),
 )

@@ -9,10 +9,11 @@ calls becomes an `Opaque` that keeps its name. Instructions: CPython, Lib/pickle
 
 from __future__ import annotations
 
+import io
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -35,7 +36,7 @@ STORAGES = {
 }
 """Storages of PyTorch, and NumPy's types; bfloat16 as two opaque bytes."""
 
-_VIEW = "torch._utils._rebuild_tensor_v2"
+_VIEWS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
 _PARAMETER = "torch._utils._rebuild_parameter"
 _DICTIONARIES = ("collections.OrderedDict", "builtins.dict", "__builtin__.dict")
 
@@ -88,11 +89,22 @@ def read_pickle(raw: bytes) -> Any:
     FormatError
         If the pickle is damaged.
     """
+    return read_next(io.BytesIO(raw))[0]
+
+
+def read_next(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
+    """The same from a stream, which is left behind the pickle; and all storages by key.
+
+    Raises
+    ------
+    FormatError
+        If the pickle is damaged.
+    """
     machine = _Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(raw):
+        for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
-                return machine.pop()
+                return machine.pop(), machine.storages
             machine.step(opcode.name, argument)
     # What genops and the machine say of a program that is none.
     except (ValueError, IndexError, KeyError, TypeError, EOFError) as error:
@@ -115,6 +127,7 @@ class _Machine:
     def __init__(self) -> None:
         self._stack: list[Any] = []
         self._memory: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
 
     def pop(self) -> Any:
         """Take the topmost value."""
@@ -168,11 +181,16 @@ class _Machine:
         self._stack.append(_made(called, arguments))
 
     def _refer(self) -> None:
-        kind, dtype, key, _, count = self.pop()
+        # Files older than the zip have a sixth entry: a part of a storage, or None.
+        kind, dtype, key, _, count, *part = self.pop()
         name = dtype.name.rpartition(".")[2] if isinstance(dtype, Opaque) else ""
-        if kind != "storage" or name not in STORAGES or not isinstance(key, str):
+        known = kind == "storage" and name in STORAGES and part in ([], [None])
+        if not known or not isinstance(key, str):
             raise ValueError("a reference to no storage that is known")
-        self._stack.append(Storage(key, STORAGES[name], _length(count)))
+        found = Storage(key, STORAGES[name], _length(count))
+        if self.storages.setdefault(key, found) != found:
+            raise ValueError(f"two storages '{key}'")
+        self._stack.append(found)
 
 
 _VALUES: dict[str, Callable[[Any], Any]] = {
@@ -248,7 +266,7 @@ def _made(called: Any, arguments: Any) -> Any:
     name = called.name if isinstance(called, Opaque) else "a call of no name"
     if name in _DICTIONARIES:
         return {}
-    if name == _VIEW:
+    if name in _VIEWS:
         return _view(*arguments[:4])
     if name == _PARAMETER:
         return arguments[0]

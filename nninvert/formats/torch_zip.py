@@ -70,7 +70,7 @@ class TorchZip(BareReader):
                     others.append(name)
                     continue
                 start = _start(archive, members, f"{root}/data/{tensor.storage.key}", path)
-                arrays[name] = _array(path, start, tensor, dtype, name)
+                arrays[name] = tensor_array(path, start, tensor, dtype, name)
         return bare_weights(arrays, self.name, others)
 
 
@@ -98,7 +98,7 @@ def _start(
     return start, info.file_size
 
 
-def _array(
+def tensor_array(
     path: str,
     place: tuple[int, int],
     tensor: Tensor,

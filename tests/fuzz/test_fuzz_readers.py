@@ -22,6 +22,7 @@ FILES = {
     "tf215_weights_only.h5": ReadOptions(activations="tanh"),
     "torch_sequential.npz": ReadOptions(activations="tanh"),
     "torch_checkpoint.pt": ReadOptions(activations="tanh"),
+    "torch_checkpoint_legacy.pt": ReadOptions(activations="tanh"),
     "torch_normal_old.onnx": ReadOptions(),
     "sklearn_classifier.onnx": ReadOptions(),
     "torch_up_new.onnx": ReadOptions(),

@@ -118,3 +118,14 @@ def checkpoint():
 
 
 checkpoint()
+
+
+def as_before_the_zip(name):
+    """The same object in the file that PyTorch wrote up to 1.5, and still can."""
+    saved = torch.load(fixtures.path_of(f"{name}.pt"), weights_only=False)
+    path = fixtures.path_of(f"{name}_legacy.pt")
+    torch.save(saved, path, _use_new_zipfile_serialization=False)
+
+
+as_before_the_zip("torch_sequential")
+as_before_the_zip("torch_checkpoint")
