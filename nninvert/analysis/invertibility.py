@@ -43,6 +43,7 @@ from nninvert.layers import Elementwise, Layer, LinearLayer, Node, Segment
 from nninvert.layers.activations import Activation, Branch, Trend
 from nninvert.layers.projected import Projected
 from nninvert.linalg.condition import Spectrum
+from nninvert.linalg.factor import factorise
 from nninvert.network import Network
 from nninvert.outcome import Kind, Verdict
 from nninvert.result import CheckReport, DigitsReport, LayerFinding, ModelSummary, Witness
@@ -191,7 +192,10 @@ def _keeps_apart(before: _Piece, layer: Layer, context: Context) -> bool:
     if seen is None or not isinstance(linear, LinearLayer) or before.one_to_one is not True:
         return False
     m, n = linear.linear_part[0].shape
-    return m > n and spectrum_of(Projected(linear, seen), context).rank == n
+    if m <= n:
+        return False
+    # The rank alone, from the factors that there are: no decomposition of large layers.
+    return factorise(Projected(linear, seen).linear_part[0], context).rank == n
 
 
 def _piece(segment: Segment, context: Context, quick: bool) -> _Piece:
