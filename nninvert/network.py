@@ -14,6 +14,7 @@ from nninvert.context import Context
 from nninvert.errors import DataError, ShapeError, UsageError
 from nninvert.layers import Graph, Linearization, LinearLayer, Node, Segment
 from nninvert.layers.graph import ChainLinearization
+from nninvert.layers.terms import adds_terms, forward_with_terms
 from nninvert.layout import Layout, Part
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
@@ -187,9 +188,12 @@ class Network:
 
     @cached_property
     def layers(self) -> tuple[tuple[Node, ...], ...]:
-        """The file's layers in order, each as its nodes (a linear part, an activation)."""
+        """The file's layers in order, each as its nodes (a linear part, an activation).
+
+        Where ways part and meet, all that lies between counts as one; see `Graph.trunk`.
+        """
         groups: list[list[Node]] = []
-        for node in self.graph.leaves():
+        for node in self.graph.trunk:
             if groups and _same_layer(groups[-1][0], node):
                 groups[-1].append(node)
             else:
@@ -245,26 +249,11 @@ class Network:
             By the plain forward pass.
         terms : float64 array, shape (batch, n_out)
             ``|slope| (|A| |h| + |b|)`` of the last affine map and what follows it, h being
-            the value that enters it; |y| where no affine map exists.
+            the value that enters it; where ways meet, the sum of those of each; |y| where
+            no affine map exists. See `layers.terms`.
         """
-        nodes = list(self.graph.leaves())
-        last = max((k for k, node in enumerate(nodes) if _adds_terms(node)), default=None)
-        value = self._entering(x)
-        if last is None:
-            y = self.forward(x)
-            return y, np.abs(y)
-        for node in nodes[:last]:
-            value = node.layer.forward(value)
-        layer = nodes[last].layer
-        assert isinstance(layer, LinearLayer)
-        affine, terms = layer.linearize_with_terms(value)
-        value = affine.y
-        steps = []
-        for node in nodes[last + 1 :]:
-            steps.append(node.layer.linearize(value))
-            value = steps[-1].y
-        moved = ChainLinearization(value, steps).magnitude(terms)
-        return value.reshape(x.shape[0], -1), moved.reshape(x.shape[0], -1)
+        y, terms = forward_with_terms(self.graph.flat, self._entering(x))
+        return y.reshape(x.shape[0], -1), terms.reshape(x.shape[0], -1)
 
     def evaluate(self, x: Float64) -> Evaluation:
         """`forward_with_terms` and `linearize`, from one pass over the weights if possible.
@@ -272,7 +261,9 @@ class Network:
         It is possible for chains of which no layers are fused or seen through another.
         """
         nodes = list(self.graph.leaves())
-        last = max((k for k, node in enumerate(nodes) if _adds_terms(node)), default=None)
+        last = max(
+            (k for k, node in enumerate(nodes) if adds_terms(node.layer)), default=None
+        )
         apart = [segment.layer for segment in self.segments] == [n.layer for n in nodes]
         if last is None or not apart or any(n.layer.seen is not None for n in nodes):
             return Evaluation(*self.forward_with_terms(x), None)
@@ -391,11 +382,6 @@ class Network:
 
 def _same_layer(left: Node, right: Node) -> bool:
     return (left.index, left.name) == (right.index, right.name)
-
-
-def _adds_terms(node: Node) -> bool:
-    """Whether outputs of the node are sums: every linear layer but rearrangements."""
-    return isinstance(node.layer, LinearLayer) and bool(node.layer.weights())
 
 
 def _stored_name(values: StoredMatrix | NDArray[np.generic]) -> str:

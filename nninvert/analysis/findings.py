@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.context import Context, Notice, Progress
-from nninvert.layers import AffineRun, Elementwise, Layer, LinearLayer, Node
+from nninvert.layers import AffineRun, Block, Elementwise, Layer, LinearLayer, Node
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
 from nninvert.linalg.factor import factorise
@@ -94,6 +94,8 @@ def spectrum_of(layer: LinearLayer, context: Context) -> Spectrum:
 
 def activation_name(layer: Layer) -> str:
     """What people call a non-linear layer: "tanh", "softmax"."""
+    if isinstance(layer, Block):
+        return "block"
     return layer.activation.name if isinstance(layer, Elementwise) else layer.kind
 
 

@@ -39,7 +39,7 @@ from nninvert.analysis.findings import (
 from nninvert.analysis.starting_point import default_near
 from nninvert.analysis.witness import find_witness
 from nninvert.context import Context
-from nninvert.layers import Elementwise, Layer, LinearLayer, Node, Segment
+from nninvert.layers import Block, Divide, Elementwise, Layer, LinearLayer, Node, Segment
 from nninvert.layers.activations import Activation, Branch, Trend
 from nninvert.layers.projected import Projected
 from nninvert.linalg.condition import Spectrum
@@ -102,8 +102,7 @@ class _Piece:
 
     @property
     def continuous(self) -> bool:
-        layer = self.segment.layer
-        return not isinstance(layer, Elementwise) or is_continuous(layer.activation)
+        return _continuous(self.segment.layer)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -307,6 +306,15 @@ def _open_before(pieces: list[_Piece], wanted: _Piece) -> bool:
     return False
 
 
+def _continuous(layer: Layer) -> bool:
+    """Whether a layer is known to have no jump."""
+    if isinstance(layer, Block):
+        return all(_continuous(node.layer) for node in layer.wiring.nodes)
+    if isinstance(layer, Elementwise):
+        return is_continuous(layer.activation)
+    return not isinstance(layer, Divide)
+
+
 def is_continuous(activation: Activation) -> bool:
     """Whether its branches join without a jump."""
     ends = [_ends(branch) for branch in activation.branches]
@@ -364,7 +372,9 @@ def _box(pieces: list[_Piece], n: int) -> str:
     if pieces[-1].is_linear:
         return f"R^{n}"
     if image is None:
-        return f"the values of {pieces[-1].segment.layer.kind}"
+        layer = pieces[-1].segment.layer
+        everything = isinstance(layer, Block) and layer.is_contraction
+        return f"R^{n}" if everything else f"the values of {activation_name(layer)}"
     if image[0].is_everything:
         return f"R^{n}"
     text = " or ".join(str(interval) for interval in image)

@@ -94,7 +94,7 @@ class _Front:
     @classmethod
     def of(cls, network: Network) -> _Front:
         before: list[LinearMap] = []
-        layers = [node.layer for node in network.graph.leaves()]
+        layers = [node.layer for node in network.graph.trunk]
         bends = not all(isinstance(layer, LinearLayer) for layer in layers)
         for layer in layers:
             if isinstance(layer, DiagonalLayer):

@@ -52,7 +52,7 @@ def block(flat: Wiring, start: int, cut: int) -> Node:
     layer = LinearBlock(wiring) if linear else Block(wiring)
     first, last = nodes[0], nodes[-1]
     index = first.index if first.index == last.index else f"{first.index}-{last.index}"
-    label = "residual block" if isinstance(layer, Block) and layer.residual else "branches"
+    label = "residual block" if isinstance(layer, Block) and layer.skips else "branches"
     return Node(layer, index, last.name, label)
 
 
@@ -127,13 +127,19 @@ class Block(WiredLayer):
         """Every layer at its own input."""
         return WiredLinearization(self, x)
 
+    @property
+    def skips(self) -> bool:
+        """Whether it is a sum of its input and something else: a residual block."""
+        last, sources = self.wiring.nodes[-1].layer, self.wiring.sources[-1]
+        if not isinstance(last, Combination) or not last.parts.alike:
+            return False
+        return -1 in sources and last.output_shape == self.input_shape
+
     @cached_property
     def residual(self) -> Residual | None:
         """How the block is a sum of its input and a function of it; None: it is not."""
         last, sources = self.wiring.nodes[-1].layer, self.wiring.sources[-1]
-        if not isinstance(last, Combination) or not last.parts.alike or -1 not in sources:
-            return None
-        if last.output_shape != self.input_shape:
+        if not self.skips or not isinstance(last, Combination):
             return None
         pairs = list(zip(last.factors, sources, strict=True))
         factor = sum(weight for weight, source in pairs if source == -1)

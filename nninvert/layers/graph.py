@@ -108,16 +108,17 @@ class Graph(WiredLayer):
 
         Their `inputs` count the leaves.
         """
-        return iter(self._flat.nodes)
+        return iter(self.flat.nodes)
 
     @cached_property
-    def _flat(self) -> Wiring:
+    def flat(self) -> Wiring:
+        """The leaves and how they feed each other."""
         return self.wiring.flattened()
 
     @cached_property
     def trunk(self) -> tuple[Node, ...]:
         """The graph as a chain: leaves, and blocks where ways part and meet again."""
-        flat = self._flat
+        flat = self.flat
         found: list[Node] = []
         start = -1
         for cut in flat.cuts():

@@ -156,7 +156,7 @@ class Wiring:
         values = {-1: x}
         for place, node in enumerate(self.nodes):
             values[place] = node.layer.forward(self.packed(values, place))
-            self._forget(values, place)
+            self.forget(values, place)
         return values[len(self.nodes) - 1]
 
     def linearize(self, x: Float64) -> tuple[Float64, list[Linearization]]:
@@ -165,10 +165,11 @@ class Wiring:
         for place, node in enumerate(self.nodes):
             steps.append(node.layer.linearize(self.packed(values, place)))
             values[place] = steps[-1].y
-            self._forget(values, place)
+            self.forget(values, place)
         return values[len(self.nodes) - 1], steps
 
-    def _forget(self, values: dict[int, Float64], place: int) -> None:
+    def forget(self, values: dict[int, Float64], place: int) -> None:
+        """Drop what no node behind `place` reads."""
         for source in set(self.sources[place]):
             if self._last_reader[source] == place:
                 del values[source]

@@ -67,7 +67,7 @@ class Kinks:
 
 def has_kinks(network: Network) -> bool:
     """Whether any activation of the network has one."""
-    return any(_kinks(node.layer).places for node in network.graph.leaves())
+    return any(_kinks(node.layer).places for node in network.graph.trunk)
 
 
 def _kinks(layer: Layer) -> Kinks:
@@ -91,7 +91,7 @@ class RoundedNetwork:
     def __init__(self, network: Network, sizes: Sequence[float], width: float) -> None:
         self._shape = network.graph.input_shape
         self._out = network.graph.output_shape
-        layers = [node.layer for node in network.graph.leaves()]
+        layers = [node.layer for node in network.graph.trunk]
         self._steps = [
             (layer, _kinks(layer), width * size)
             for layer, size in zip(layers, sizes, strict=True)
@@ -126,7 +126,7 @@ def entering_sizes(network: Network, x: Float64) -> tuple[float, ...]:
     """Root mean square of what enters each layer at points x, 1 where that says nothing."""
     value = x.reshape(x.shape[0], *network.graph.input_shape)
     sizes = []
-    for node in network.graph.leaves():
+    for node in network.graph.trunk:
         with np.errstate(over="ignore", invalid="ignore"):
             size = float(np.sqrt(np.mean(np.square(value))))
             value = node.layer.forward(value)

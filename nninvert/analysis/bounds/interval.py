@@ -17,10 +17,14 @@ from nninvert.analysis.bounds.box import Box, rounding_of_sums, widened
 from nninvert.analysis.bounds.normalised import normalised, of_length_one
 from nninvert.analysis.bounds.units import ActivationUnits, SlopeUnits, UnitFunction
 from nninvert.layers import (
+    Block,
     Elementwise,
     Layer,
     LinearLayer,
     LogSoftmax,
+    Maximum,
+    Minimum,
+    Multiply,
     PReLU,
     Softmax,
     UnitNormalization,
@@ -171,6 +175,42 @@ def _with_infinite_terms(linear_map: LinearMap, box: Box, finite: Box) -> Box:
         low = (positive & falls).any(axis=1) | (negative & rises).any(axis=1)
         high = (positive & rises).any(axis=1) | (negative & falls).any(axis=1)
     return Box(np.where(low, -np.inf, finite.lower), np.where(high, np.inf, finite.upper))
+
+
+@image.register
+def _(layer: Block, box: Box) -> Box:
+    """Node by node, as if what several nodes read were independent."""
+    boxes = {-1: box}
+    for place, node in enumerate(layer.wiring.nodes):
+        read = [boxes[source] for source in layer.wiring.sources[place]]
+        lower = np.concatenate([one.lower for one in read])
+        upper = np.concatenate([one.upper for one in read])
+        boxes[place] = image(node.layer, Box(lower, upper))
+    return boxes[len(layer.wiring.nodes) - 1]
+
+
+@image.register(Maximum)
+@image.register(Minimum)
+def _(layer: Maximum | Minimum, box: Box) -> Box:
+    """Neither falls where a part rises, and nothing is rounded."""
+    return Box(*(layer.forward(end[None])[0].ravel() for end in (box.lower, box.upper)))
+
+
+@image.register
+def _(layer: Multiply, box: Box) -> Box:
+    """The extreme products of ends, one part after the other, rounding outwards."""
+    lows, highs = layer.parts.split(box.lower), layer.parts.split(box.upper)
+    low, high = lows[0], highs[0]
+    for more in zip(lows[1:], highs[1:], strict=True):
+        with np.errstate(invalid="ignore", over="ignore"):
+            ends = np.stack(
+                np.broadcast_arrays(*(a * b for a in (low, high) for b in more))
+            )
+        # Zero times infinity is zero here: the other end is never reached.
+        ends = np.where(np.isnan(ends), 0.0, ends)
+        low = np.nextafter(ends.min(axis=0), -np.inf)
+        high = np.nextafter(ends.max(axis=0), np.inf)
+    return Box(low.ravel(), high.ravel())
 
 
 @image.register

@@ -30,6 +30,7 @@ from nninvert.layers.activations import activation_from_config, activation_from_
 from nninvert.layers.lipschitz import STEEPEST, norm_bound, steepest
 from nninvert.linalg.map import DenseMap
 from nninvert.linalg.stored import ArrayMatrix
+from nninvert.network import Network
 
 
 def node(layer, *inputs, name="l"):
@@ -259,7 +260,7 @@ def test_no_slope_is_steeper_than_what_is_said(name):
         "celu:0.5",
         "relu:3",
         "softplus:3",
-        "silu:-2",
+        "silu:2",
         "squareplus:9",
         "soft_shrink:2",
         "hard_sigmoid:1/6",
@@ -280,6 +281,59 @@ def test_norms_are_bounded_from_above(rng):
     matrix = rng.standard_normal((5, 7))
     norm = np.linalg.norm(matrix, 2)
     assert norm <= norm_bound(DenseMap(ArrayMatrix(matrix))) <= 1.001 * norm
+
+
+def test_terms_of_all_ways_add_up(rng):
+    """c = |x| + |B| |h| + |b| for x + B tanh(A x) + b."""
+    a, b = rng.standard_normal((2, 3, 3))
+    bias = rng.standard_normal(3)
+    net = numbered(
+        (3,),
+        node(dense(a)),
+        node(activation("tanh", 3)),
+        node(dense(b, bias)),
+        node(Add([(3,), (3,)]), -1, 2),
+        node(activation("tanh", 3)),
+    )
+    x = rng.standard_normal((4, 3))
+    y, terms = Network.of_graph(net).forward_with_terms(x)
+    h = np.tanh(x @ a.T)
+    z = x + h @ b.T + bias
+    size = np.abs(x) + np.abs(h) @ np.abs(b).T + np.abs(bias)
+    np.testing.assert_allclose(y, np.tanh(z), rtol=1e-13)
+    np.testing.assert_allclose(terms, size / np.cosh(z) ** 2, rtol=1e-12)
+
+
+def test_terms_on_the_way_to_an_identity_branch_are_those_before_it(rng):
+    a = rng.standard_normal((3, 3))
+    net = numbered(
+        (3,),
+        node(dense(a)),
+        node(activation("tanh", 3)),
+        node(Add([(3,), (3,)]), 0, 1),
+    )
+    x = rng.standard_normal((4, 3))
+    _, terms = Network.of_graph(net).forward_with_terms(x)
+    size = np.abs(x) @ np.abs(a).T
+    slope = 1.0 / np.cosh(x @ a.T) ** 2
+    np.testing.assert_allclose(terms, size * (1.0 + slope), rtol=1e-12)
+
+
+def test_networks_are_cut_at_places_that_every_way_passes(rng):
+    net = Network.of_graph(
+        numbered(
+            (3,),
+            node(dense(np.eye(3))),
+            node(activation("tanh", 3)),
+            node(Multiply([(3,), (3,)]), 0, 1),
+            node(dense(2.0 * np.eye(3))),
+        )
+    )
+    assert [[n.index for n in group] for group in net.layers] == [["0"], ["1-2"], ["3"]]
+    x = rng.standard_normal((2, 3))
+    part = net.slice("1-2", "3")
+    np.testing.assert_allclose(part.forward(x), 2.0 * x * np.tanh(x), rtol=1e-14)
+    np.testing.assert_allclose(net.slice(None, "l2").forward(x), x * np.tanh(x), rtol=1e-14)
 
 
 # Random graphs against a naive evaluation.
