@@ -249,7 +249,8 @@ def _decide(
     continuous = all(piece.continuous for piece in pieces)
     if continuous and narrow.rank < n_in:
         first = next(piece for piece in pieces if piece.rank < n_in)
-        others = "" if len(losing) > 1 else ". The other layers lose nothing"
+        alone = all(piece.one_to_one for piece in pieces if piece is not losing[0])
+        others = ". The other layers lose nothing" if alone else ""
         witness = None if quick else _witness(network, context)
         return _Decision(
             Verdict.NOT_INJECTIVE, first.place, _about(first, n_in) + others, witness

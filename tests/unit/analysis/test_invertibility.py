@@ -16,6 +16,7 @@ from nninvert.layers import (
     BatchNormalization,
     Graph,
     LayerNormalization,
+    MultiHeadAttention,
     Node,
     Normalization,
     PReLU,
@@ -219,6 +220,18 @@ def test_normalisations(rng):
         assert found.verdict is Verdict.NOT_INJECTIVE
         assert found.deciding == ("1", "layer_1")
         assert_witness(net, found)
+
+
+def test_of_a_layer_that_is_searched_nothing_is_claimed(rng):
+    kernel = rng.standard_normal((3, 1, 3))
+    arrays = dict.fromkeys(("query", "key", "value"), kernel)
+    attention = MultiHeadAttention((2, 3), arrays | {"output": kernel.transpose(1, 2, 0)})
+    found = check(attention)
+    assert found.verdict is Verdict.UNDECIDED
+    assert "whether it is one-to-one is not known" in found.sentence
+    behind = check(attention, LayerNormalization((2, 3), (-1,), 1e-3))
+    assert behind.verdict is Verdict.NOT_INJECTIVE
+    assert "lose nothing" not in behind.sentence
 
 
 def test_prelu(rng):
