@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nninvert.errors import FormatError
-from nninvert.formats.onnx.model import NodeRecord, TensorRecord
+from nninvert.formats.onnx.records import NodeRecord, TensorRecord
 
 
 class Attributes:

@@ -11,7 +11,7 @@ from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats.onnx.attributes import Attributes
 from nninvert.formats.onnx.chain import Chain
-from nninvert.formats.onnx.model import NodeRecord
+from nninvert.formats.onnx.records import NodeRecord
 from nninvert.formats.onnx.tensors import small
 from nninvert.formats.onnx.values import Lengths, RowsMixed, Shape, Signal, Value
 

@@ -12,7 +12,7 @@ from nninvert.errors import FormatError, LimitError, UnsupportedLayerError
 from nninvert.formats._arrays import PieceArray, StoredArray
 from nninvert.formats.onnx.attributes import Attributes
 from nninvert.formats.onnx.fold import MAX_FOLDED, MOVES, Folder
-from nninvert.formats.onnx.model import ModelRecord, NodeRecord, TensorRecord
+from nninvert.formats.onnx.records import ModelRecord, NodeRecord, TensorRecord
 from nninvert.formats.onnx.tensors import MadeArray, TransposedArray, small, tensor_array
 from nninvert.formats.onnx.values import Lengths, RowsMixed, Signal, Value
 from nninvert.formats.onnx.wire import Wire

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, LimitError
 from nninvert.formats.onnx.attributes import Attributes
-from nninvert.formats.onnx.model import MAX_RANK
 from nninvert.formats.onnx.pointwise import POINTWISE
+from nninvert.formats.onnx.records import MAX_RANK
 from nninvert.formats.onnx.tensors import FLOATS
 
 MAX_FOLDED = 1 << 24

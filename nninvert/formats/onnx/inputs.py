@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nninvert.formats.onnx.model import Length, ModelRecord, ValueRecord
+from nninvert.formats.onnx.records import Length, ModelRecord, ValueRecord
 from nninvert.formats.onnx.tensors import FLOATS, TYPE_NAMES
 from nninvert.formats.onnx.values import Shape
 

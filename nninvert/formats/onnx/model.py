@@ -9,99 +9,30 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from nninvert.errors import LimitError
+from nninvert.formats.onnx.records import (
+    MAX_RANK,
+    MAX_RECORDS,
+    FunctionRecord,
+    Length,
+    ModelRecord,
+    NodeRecord,
+    Reference,
+    TensorRecord,
+    Value,
+    ValueRecord,
+)
 from nninvert.formats.onnx.wire import Field, Kind, Span, Wire, signed
 
-MAX_RECORDS = 200_000
-"""Nodes, tensors, and described values: each kind."""
-
-MAX_RANK = 32
 MAX_LIST = 1 << 22
 """Numbers in one attribute."""
 
-Length = int | str | None
-"""A dimension: a number, a name for one that is open, or nothing."""
-
-Value = float | int | bytes | list[float] | list[int] | list[bytes] | None
 Record = TypeVar("Record")
-
-
-@dataclass
-class TensorRecord:
-    """TensorProto: where its numbers lie.
-
-    Attributes
-    ----------
-    name : str
-    dims : list of int
-    data_type : int
-        TensorProto.DataType.
-    raw : Span or None
-        Little-endian numbers.
-    typed : dict of int to list of Field
-        Typed data by field number.
-    external : dict of str to str or None
-        Where in another file they lie.
-    """
-
-    name: str = ""
-    dims: list[int] = field(default_factory=list)
-    data_type: int = 0
-    raw: Span | None = None
-    typed: dict[int, list[Field]] = field(default_factory=dict)
-    external: dict[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class NodeRecord:
-    """NodeProto; `tensors` are the attributes that are tensors."""
-
-    op_type: str
-    domain: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: dict[str, Value]
-    tensors: dict[str, TensorRecord]
-    graphs: tuple[str, ...]
-    """Attributes that are graphs, or values of an unknown kind."""
-
-
-@dataclass(frozen=True)
-class ValueRecord:
-    """ValueInfoProto.
-
-    `element` is TensorProto.DataType, 0 where the value is no tensor; `shape` is None
-    where the file says none.
-    """
-
-    name: str
-    element: int
-    shape: tuple[Length, ...] | None
-
-
-@dataclass
-class ModelRecord:
-    """ModelProto and its GraphProto."""
-
-    ir_version: int = 0
-    producer: str = ""
-    opsets: dict[str, int] = field(default_factory=dict)
-    nodes: list[NodeRecord] = field(default_factory=list)
-    initializers: list[TensorRecord] = field(default_factory=list)
-    inputs: list[ValueRecord] = field(default_factory=list)
-    outputs: list[ValueRecord] = field(default_factory=list)
-    values: list[ValueRecord] = field(default_factory=list)
-    sparse: list[str] = field(default_factory=list)
-    functions: set[tuple[str, str]] = field(default_factory=set)
-
 
 MODEL_FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}
 GRAPH = 7
-_PACKED_FLOATS = 4, 10
 _TYPED = {4, 5, 6, 7, 10, 11}
 
 # AttributeProto: the field in which each type lies.
@@ -133,7 +64,8 @@ def read_model(wire: Wire) -> ModelRecord:
                 domain, version = _opset(wire, _bytes(part, wire))
                 model.opsets[domain] = version
             case 25:
-                model.functions.add(_function(wire, _bytes(part, wire)))
+                function = _function(wire, _bytes(part, wire))
+                model.functions[function.domain, function.name] = function
     if graphs != 1:
         raise wire.damaged(f"{graphs} graphs in one model")
     return model
@@ -182,14 +114,30 @@ def _domain(name: str) -> str:
     return "" if name == "ai.onnx" else name
 
 
-def _function(wire: Wire, span: Span) -> tuple[str, str]:
-    name = domain = ""
+def _function(wire: Wire, span: Span) -> FunctionRecord:
+    made = FunctionRecord()
     for part in wire.fields(span):
-        if part.number == 1:
-            name = wire.text(_bytes(part, wire))
-        elif part.number == 10:
-            domain = _domain(wire.text(_bytes(part, wire)))
-    return domain, name
+        match part.number:
+            case 1:
+                made.name = wire.text(_bytes(part, wire))
+            case 4:
+                made.inputs.append(wire.text(_bytes(part, wire)))
+            case 5:
+                made.outputs.append(wire.text(_bytes(part, wire)))
+            case 7:
+                _append(made.nodes, _node, wire, part)
+            case 9:
+                domain, version = _opset(wire, _bytes(part, wire))
+                made.opsets[domain] = version
+            case 10:
+                made.domain = _domain(wire.text(_bytes(part, wire)))
+            case 11:
+                name, value = _attribute(wire, _bytes(part, wire))
+                if isinstance(value, TensorRecord):
+                    made.tensors[name] = value
+                else:
+                    made.attributes[name] = value
+    return made
 
 
 def _node(wire: Wire, span: Span) -> NodeRecord:
@@ -229,15 +177,19 @@ def _node(wire: Wire, span: Span) -> NodeRecord:
 
 def _attribute(wire: Wire, span: Span) -> tuple[str, Value | TensorRecord]:
     """Name and value; None for graphs, sparse tensors and types."""
-    name, stated = "", 0
+    name, stated, reference = "", 0, ""
     parts: dict[int, list[Field]] = {}
     for part in wire.fields(span):
         if part.number == 1:
             name = wire.text(_bytes(part, wire))
         elif part.number == 20:
             stated = part.value
+        elif part.number == 21:
+            reference = wire.text(_bytes(part, wire))
         elif part.number in _TYPE_OF_FIELD:
             parts.setdefault(_TYPE_OF_FIELD[part.number], []).append(part)
+    if reference:
+        return name, Reference(reference)
     # Before IR version 2 no type was stated: the field that is there tells.
     kind = stated or next(iter(parts), 0)
     given = parts.get(kind, [])

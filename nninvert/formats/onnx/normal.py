@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats.onnx.attributes import Attributes
-from nninvert.formats.onnx.model import NodeRecord
+from nninvert.formats.onnx.records import NodeRecord
 from nninvert.formats.onnx.values import Value
 
 Makers = Mapping[str, NodeRecord]

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 
 from nninvert.errors import FormatError
-from nninvert.formats.onnx.model import ModelRecord, NodeRecord
+from nninvert.formats.onnx.records import ModelRecord, NodeRecord
 
 
 def ordered(model: ModelRecord, wanted: Sequence[str]) -> list[NodeRecord]:

@@ -11,13 +11,15 @@ from nninvert.formats._base import Reader
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
 from nninvert.formats.onnx.constants import Constants
+from nninvert.formats.onnx.functions import inline
 from nninvert.formats.onnx.inputs import (
     graph_input,
     has_batch,
     inputs_of,
     may_be_one_row,
 )
-from nninvert.formats.onnx.model import GRAPH, MODEL_FIELDS, ModelRecord, read_model
+from nninvert.formats.onnx.model import GRAPH, MODEL_FIELDS, read_model
+from nninvert.formats.onnx.records import ModelRecord
 from nninvert.formats.onnx.steps import Walk
 from nninvert.formats.onnx.wire import Kind, Wire
 
@@ -51,6 +53,7 @@ class Onnx(Reader):
             with FileIO(path) as stream:
                 wire = Wire(path, stream, regular_size(path))
                 model = read_model(wire)
+                inline(model)
                 _require_opset(model)
                 return _parsed(model, wire)
         except NninvertError as error:

@@ -16,9 +16,9 @@ from nninvert.formats._arrays import StoredArray
 from nninvert.formats._steps import Step
 from nninvert.formats.onnx.attributes import Attributes
 from nninvert.formats.onnx.call import MAX_PARAMETERS, Call
-from nninvert.formats.onnx.model import NodeRecord
 from nninvert.formats.onnx.operators import OPERATORS
 from nninvert.formats.onnx.pointwise import POINTWISE, least_inputs
+from nninvert.formats.onnx.records import NodeRecord
 from nninvert.formats.onnx.tensors import small
 from nninvert.formats.onnx.values import Signal
 from nninvert.layers import Dense, Elementwise

@@ -19,11 +19,11 @@ from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.constants import Constants
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
-from nninvert.formats.onnx.model import ModelRecord, NodeRecord
 from nninvert.formats.onnx.normal import Normalisations
 from nninvert.formats.onnx.operators import OPERATORS, SEVERAL
 from nninvert.formats.onnx.order import ordered
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
+from nninvert.formats.onnx.records import ModelRecord, NodeRecord
 from nninvert.formats.onnx.values import RowsMixed, Shape, Signal, Unknown, Value
 from nninvert.layers import Identity, Layer, LayerNormalization, RMSNormalization
 
@@ -140,7 +140,7 @@ class Walk:
             raise error.at(layer=("?", place.name)) from error
         sources = [v.source for v in given if isinstance(v, Signal | Unknown)]
         step = replace(step, sources=tuple(sources))
-        opset = self._model.opsets.get(node.domain, 1)
+        opset = self._model.opsets.get(node.domain, 1) if node.opset is None else node.opset
         if not sources or _independent(node, given):
             try:
                 found = self._constants.computed(node, given, opset, self._batched)
@@ -185,11 +185,9 @@ class Walk:
         """Why no operator can be asked; "" if one can."""
         inherited = [self._problems[name] for name in node.inputs if name in self._problems]
         key = (node.domain, node.op_type)
-        if key not in OPERATORS and key not in SEVERAL:
-            if key in self._model.functions:
-                return "a function of the model, not supported"
-            if not self._recogniser.may_know(node):
-                return "not supported"
+        known = key in OPERATORS or key in SEVERAL or self._recogniser.may_know(node)
+        if not known:
+            return "not supported"
         if inherited:
             return inherited[0]
         if any(isinstance(value, Unknown) for value in given):

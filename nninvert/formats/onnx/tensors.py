@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nninvert.errors import FormatError, LimitError, NninvertError, UnsupportedLayerError
 from nninvert.files import regular_size
 from nninvert.formats._arrays import PieceArray, StoredArray
-from nninvert.formats.onnx.model import TensorRecord
+from nninvert.formats.onnx.records import TensorRecord
 from nninvert.formats.onnx.wire import Kind, Span, Wire
 from nninvert.linalg.stored import StoredMatrix
 

@@ -291,6 +291,70 @@ class TestFolding:
         assert len(load(path, plain(nodes, [], ("N", 4))).graph.nodes) == 1
 
 
+class TestFunctions:
+    """Nodes that stand for other nodes of the same file."""
+
+    def function(self, name, inputs, outputs, *nodes, domain="here"):
+        made = chunk(1, name) + b"".join(chunk(4, one) for one in inputs.split())
+        made += b"".join(chunk(5, one) for one in outputs.split())
+        made += b"".join(chunk(7, one) for one in nodes)
+        return chunk(25, made + chunk(9, number(2, 17)) + chunk(10, domain))
+
+    def test_each_call_has_values_of_its_own(self, path):
+        given = chunk(1, "alpha") + chunk(21, "slope") + number(20, 1)
+        leaky = node("LeakyRelu", "z", "out", name="act") + chunk(5, given)
+        inner = self.function("Act", "z", "out", leaky)
+        layer = self.function(
+            "Layer",
+            "x w",
+            "y",
+            node("Gemm", "x w", "z", transB=1),
+            node("Act", "z", "y", domain="here", slope=0.25),
+        )
+        nodes = [
+            node("Layer", "x W", "h", name="first", domain="here"),
+            node("Layer", "h V", "y", name="second", domain="here"),
+        ]
+        square = RNG.normal(size=(2, 3)).astype("f4")
+        content = plain(nodes, [tensor(W, "W"), tensor(square, "V")], ("N", 4))
+        net = load(path, content + inner + layer)
+
+        def leak(z):
+            return np.where(z < 0.0, 0.25 * z, z)
+
+        same(net, X, leak(leak(X @ W.T.astype(float)) @ square.T.astype(float)))
+        names = [group[0].name for group in net.layers]
+        assert names[0] == "first_0/Gemm"
+        assert len(set(names)) == 4
+
+    def test_unknown_nodes_inside_are_named(self, path):
+        inside = self.function("F", "a", "b", node("Hardmax", "a", "b", name="odd"))
+        content = plain([node("F", "x", "y", domain="here")], [], ("N", 4)) + inside
+        with pytest.raises(UnsupportedLayerError, match="F_0/odd"):
+            load(path, content)
+
+    def test_functions_that_hold_each_other(self, path):
+        inside = self.function("F", "a", "b", node("F", "a", "b", domain="here"))
+        content = plain([node("F", "x", "y", domain="here")], [], ("N", 4)) + inside
+        with pytest.raises(LimitError, match="hold each other"):
+            load(path, content)
+
+    def test_functions_that_grow(self, path):
+        levels = [self.function("F0", "a", "b")]
+        for k in range(1, 30):
+            calls = [node(f"F{k - 1}", "a", f"b{n}", domain="here") for n in range(2)]
+            levels.append(self.function(f"F{k}", "a", "b0 b1", *calls))
+        content = plain([node("F29", "x", "y", domain="here")], [], ("N", 4))
+        with pytest.raises(LimitError, match="letters"):
+            load(path, content + b"".join(levels))
+
+    def test_more_inputs_than_the_function_has(self, path):
+        inside = self.function("F", "a", "b", node("Relu", "a", "b"))
+        content = plain([node("F", "x x", "y", domain="here")], [], ("N", 4)) + inside
+        with pytest.raises(FormatError, match="2 inputs"):
+            load(path, content)
+
+
 class TestRefusals:
     def test_all_unknown_operators_are_named(self, path):
         nodes = [
@@ -309,13 +373,6 @@ class TestRefusals:
         assert "3 'two' 'com.microsoft.FusedMatMul' (not supported)" in text
         assert "--until first" in text
         assert "Tanh" not in text
-
-    def test_model_functions(self, path):
-        nodes = [node("Mine", "x", "y", domain="here")]
-        function = chunk(25, chunk(1, "Mine") + chunk(10, "here"))
-        content = plain(nodes, [], ("N", 4)) + function
-        with pytest.raises(UnsupportedLayerError, match="a function of the model"):
-            load(path, content)
 
     def test_labels_of_a_classifier(self, path):
         nodes = [
