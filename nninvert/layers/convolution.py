@@ -47,9 +47,10 @@ class Convolution(LinearLayer):
     strides, dilation : int or sequence of int, default 1
         For all axes, or one for each.
     groups : int, default 1
-    padding : str or sequence, default "valid"
+    padding : str, int or sequence, default "valid"
         "valid"; "same", by TensorFlow's rule: what is odd comes after; "causal": all of
-        it before, one axis only; or for each axis (before, after), or one number for both.
+        it before, one axis only; or widths: for each axis (before, after), or one number
+        for both, or one number for all.
     padding_mode : str, default "zeros"
         What the padding holds: "zeros", or "circular" for the input from its other end.
     data_format : str, default "channels_last"
@@ -72,7 +73,7 @@ class Convolution(LinearLayer):
         strides: int | Sequence[int] = 1,
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
-        padding: Padding = "valid",
+        padding: Padding | int = "valid",
         padding_mode: str = "zeros",
         data_format: str = CHANNELS_LAST,
     ) -> None:

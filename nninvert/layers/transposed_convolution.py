@@ -55,9 +55,10 @@ class TransposedConvolution(LinearLayer):
     bias : array, shape (channels_out,), or None, default None
     strides, dilation : int or sequence of int, default 1
     groups : int, default 1
-    padding : str or sequence, default "valid"
+    padding : str, int or sequence, default "valid"
         What is cut off the ends of y. "valid": nothing; "same": so that y has stride times
-        the size of x; or for each axis (before, after), or one number for both.
+        the size of x; or widths: for each axis (before, after), or one number for both, or
+        one number for all.
     output_padding : int or sequence of int or None, default None
         Added to the size of y, at the end: (size - 1) * stride + span - padding +
         output_padding. None: 0 with widths; with words Keras' rule, max(size * stride,
@@ -83,7 +84,7 @@ class TransposedConvolution(LinearLayer):
         strides: int | Sequence[int] = 1,
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
-        padding: Padding = "valid",
+        padding: Padding | int = "valid",
         output_padding: int | Sequence[int] | None = None,
         data_format: str = CHANNELS_LAST,
     ) -> None:
@@ -166,7 +167,7 @@ def _windows_behind(
     kernel: Axes,
     strides: Axes,
     dilation: Axes,
-    padding: Padding,
+    padding: Padding | int,
     extra: Axes | None,
 ) -> Windows:
     """Windows over the outputs, one for each place of the input."""

@@ -73,7 +73,9 @@ def spans(kernel: Axes, dilation: Axes) -> Axes:
     return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
 
 
-def padding_pairs(padding: Sequence[int | Sequence[int]], rank: int) -> tuple[Axes, Axes]:
+def padding_pairs(
+    padding: int | Sequence[int | Sequence[int]], rank: int
+) -> tuple[Axes, Axes]:
     """Widths before and after, of explicit pairs or single numbers.
 
     Raises
@@ -82,13 +84,13 @@ def padding_pairs(padding: Sequence[int | Sequence[int]], rank: int) -> tuple[Ax
         For another count, or negative ones.
     """
     sides: list[Axes] = []
-    for each in padding:
+    for each in (padding,) * rank if isinstance(padding, int) else padding:
         pair = (each, each) if isinstance(each, int) else tuple(int(k) for k in each)
         sides.append(pair)
     if len(sides) != rank or any(len(p) != 2 or min(p) < 0 for p in sides):
         raise ShapeError(
             "padding",
-            got=str(list(padding)),
+            got=str(padding),
             expected=f"widths before and after for each of {rank} spatial axes, 0 or more",
         )
     return tuple(p[0] for p in sides), tuple(p[1] for p in sides)
@@ -109,7 +111,7 @@ def windows_over(
     kernel: Axes,
     strides: Axes,
     dilation: Axes,
-    padding: Padding,
+    padding: Padding | int,
     *,
     circular: bool = False,
 ) -> Windows:
