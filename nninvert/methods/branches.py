@@ -4,7 +4,10 @@ A value between the minimum of such an activation and zero has two origins. Pull
 takes the right one everywhere; of k such units there are 2^k ways back, most of which
 leave the range of the layer before. Through a linear layer the values before are affine
 in the choices, ``h = h_0 + sum of the chosen d_j``, so that many choices are judged with
-one product: all of them where they are few, else by flipping one unit at a time.
+one product: all of them where they are few. Where they are more and the layer loses
+nothing, a program in zeros and ones finds the choice that leads least outside its range:
+hardly ever does another one lie inside. Where the layer loses something, most choices can
+be made to fit, and the right branch is as good a start as any.
 """
 
 from __future__ import annotations
@@ -28,21 +31,17 @@ Mask = NDArray[np.bool_]
 ENUMERATED = 12
 """Units up to which all 2^k choices are judged: 4096 products of k by n numbers."""
 
-SAMPLES = 256
-"""Most random choices that the search by single flips begins with, where there are more."""
+PROGRAMMED = 64
+"""Units up to which a program is solved: 50 take a third of a second, 100 too long."""
 
-FLIPS = 60
-"""Most flips from each of these."""
+WIDEST = 4096
+"""Inputs of a layer up to which choices behind it are judged."""
 
 NODES, SECONDS = 1000, 5.0
 """Most of each for a program in zeros and ones; 20 to 30 units take a few nodes."""
 
 SHARE = 0.2
 """Of the time that is left, for all rows."""
-
-EFFECTS = 2**20
-"""Most numbers in the effects d_j of all units times the choices that are flipped at a
-time; layers whose effects alone are more keep to the right branch."""
 
 
 def has_branches(problem: Problem) -> bool:
@@ -99,7 +98,6 @@ def _ways(problem: Problem, row: int, most: int) -> Float64:
     closed = np.zeros(domain.lower.size, dtype=np.bool_)
     inside = Box(domain.lower, domain.upper, closed, part.begin)
     back = graph.pulled_back(context, inside)
-    random = np.random.default_rng([context.seed, row])
     x = part.targets.values.reshape(shape)
     radius = part.targets.precision.half_step.reshape(shape)
     for place in range(len(graph.segments) - 1, -1, -1):
@@ -108,7 +106,7 @@ def _ways(problem: Problem, row: int, most: int) -> Float64:
         if _doubled(layer):
             assert isinstance(layer, Elementwise)
             judge = _Judge.of(back, place) if place else None
-            x, radius = _branched(layer, x, step.x, step.radius, judge, most, random)
+            x, radius = _branched(layer, x, step.x, step.radius, judge, most)
         else:
             x, radius = step.x, step.radius
     return x.reshape(len(x), -1)
@@ -139,6 +137,15 @@ class _Judge:
             return None
         return cls(layer, box, back)
 
+    def can_tell(self, units: int) -> bool:
+        """Whether choices of so many units behind the layer are worth judging."""
+        linear_map = self.layer.linear_part[0]
+        if units <= ENUMERATED:
+            return linear_map.shape[1] <= WIDEST
+        if units > PROGRAMMED or self.back.context.should_stop():
+            return False
+        return not factorise(linear_map, self.back.context).nullity
+
     def effects(
         self, z: Float64, change: Float64, units: NDArray[np.int64]
     ) -> tuple[Float64, Float64]:
@@ -167,7 +174,6 @@ def _branched(
     radius: Float64,
     judge: _Judge | None,
     most: int,
-    random: np.random.Generator,
 ) -> tuple[Float64, Float64]:
     """The best choices over all ways so far: their z and radii, at most `most`."""
     shape = z.shape[1:]
@@ -176,10 +182,8 @@ def _branched(
     kept, ranks = [], []
     for way, (start, left, possible) in enumerate(zip(right, other, exists, strict=True)):
         units = np.flatnonzero(possible)
-        if units.size * (judge.layer.linear_part[0].shape[1] if judge else 1) > EFFECTS:
-            units = units[:0]
         change = np.where(possible, left - start, 0.0)
-        chosen, outside, near = _choices(judge, start, change, units, most, random)
+        chosen, outside, near = _choices(judge, start, change, units, most)
         kept += [(way, start + np.where(turned, change, 0.0)) for turned in chosen]
         ranks += list(zip(outside, near, range(len(chosen)), strict=True))
     best = sorted(range(len(kept)), key=lambda k: ranks[k])[:most]
@@ -208,24 +212,19 @@ def _choices(
     change: Float64,
     units: NDArray[np.int64],
     most: int,
-    random: np.random.Generator,
 ) -> tuple[Mask, Float64, Float64]:
     """The best choices of one way, as masks over all units, with their scores."""
-    few = units.size <= ENUMERATED
-    if few:
-        bits = np.arange(2**units.size)[:, None] >> np.arange(units.size)
-        turned = (bits & 1).astype(np.bool_)
-    else:
-        samples = min(SAMPLES, EFFECTS // (units.size * z.size))
-        turned = random.random((max(samples, 1), units.size)) < 0.5
-        turned[0] = False
     if judge is None:
-        turned = turned[: max(most, 1)]
+        units = units[:ENUMERATED]
+        turned = _all_choices(units.size)[:most]
         outside = near = np.zeros(len(turned))
     else:
+        units = units if judge.can_tell(units.size) else units[:0]
         base, effects = judge.effects(z, change, units)
-        if not few:
-            turned = _sought(judge, base, effects, turned)
+        if units.size <= ENUMERATED:
+            turned = _all_choices(units.size)
+        else:
+            turned = _least_outside(judge, base, effects)
         outside, near = judge.scores(base + turned @ effects)
         order = np.lexsort((near, outside))[:most]
         turned, outside, near = turned[order], outside[order], near[order]
@@ -234,45 +233,23 @@ def _choices(
     return full, outside, near
 
 
-def _flipped(judge: _Judge, base: Float64, effects: Float64, turned: Mask) -> Mask:
-    """Flip, in each choice, the unit that brings the values furthest inside the box."""
-    turned = turned.copy()
-    rows = np.arange(len(turned))
-    outside, _ = judge.scores(base + turned @ effects)
-    for _ in range(FLIPS):
-        h = base + turned @ effects
-        sign = np.where(turned, -1.0, 1.0)
-        trial = h[:, None, :] + sign[:, :, None] * effects
-        scores, _ = judge.scores(trial)
-        best = scores.argmin(axis=1)
-        better = scores[rows, best] < outside
-        if not better.any():
-            break
-        turned[rows[better], best[better]] ^= True
-        outside = np.where(better, scores[rows, best], outside)
-    return turned
-
-
-def _sought(judge: _Judge, base: Float64, effects: Float64, turned: Mask) -> Mask:
-    """The choice that leads least outside the box; if unknown, what flips make of some."""
-    found = _least_outside(judge, base, effects)
-    if len(found):
-        return found
-    return np.unique(_flipped(judge, base, effects, turned), axis=0)
+def _all_choices(count: int) -> Mask:
+    """All 2^k masks, none turned first."""
+    bits = np.arange(2**count)[:, None] >> np.arange(count)
+    return np.asarray((bits & 1).astype(np.bool_))
 
 
 def _least_outside(judge: _Judge, base: Float64, effects: Float64) -> Mask:
-    """Minimise the sum by which values lie outside the box; shape (0 or 1, k).
+    """Minimise the sum by which values lie outside the box; shape (1, k).
 
     Values of flat units have few digits, so that the right choice may lead outside, too.
+    None is turned where the program ends without an answer.
     """
     from scipy import optimize
 
     k, n = effects.shape
-    none = np.zeros((0, k), dtype=np.bool_)
-    context = judge.back.context
-    factor = factorise(judge.layer.linear_part[0], context)
-    if factor.nullity or context.should_stop() or not np.isfinite(effects).all():
+    none = np.zeros((1, k), dtype=np.bool_)
+    if not (np.isfinite(effects).all() and np.isfinite(base).all()):
         return none
     # Of the values, what lacks to the lower ends, and what is too much for the upper ones.
     rows = np.hstack([effects.T, np.eye(n), -np.eye(n)])

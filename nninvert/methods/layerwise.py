@@ -158,7 +158,9 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
         near = part.linearized(best[chosen])
         residual = np.where(pursued[chosen], values[chosen] - near.y, 0.0)
         try:
-            moved = best[chosen] + near.solve_roughly(residual, context)
+            # A slope of nearly nothing may throw a row to infinity; it stays where it is.
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                moved = best[chosen] + near.solve_roughly(residual, context)
         except Stopped:
             break
         moved_error, distance = _misfit(part, moved)

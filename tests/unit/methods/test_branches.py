@@ -46,19 +46,15 @@ def test_a_square_layer_of_forty_units_needs_no_search(rng, monkeypatch):
     net = square("silu", 40, 2, rng)
     y = net.forward(rng.standard_normal((6, 40)))
     assert solved(net, y) == 6
-    none = np.zeros((0, 0), dtype=bool)
-    monkeypatch.setattr(branches, "_least_outside", lambda *given: none)
+    monkeypatch.setattr(branches, "PROGRAMMED", 5)
     assert solved(net, y) < 6
 
 
-def test_where_a_layer_loses_something_units_are_flipped_one_by_one(rng, monkeypatch):
-    monkeypatch.setattr(branches, "ENUMERATED", 2)
-    monkeypatch.setattr(
-        branches, "_least_outside", lambda *given: np.zeros((0, 0), dtype=bool)
-    )
-    net = square("silu", 6, 2, rng)
-    y = net.forward(rng.standard_normal((12, 6)))
-    assert solved(net, y) >= 11
+def test_where_a_layer_loses_something_the_right_branch_is_taken(rng, monkeypatch):
+    monkeypatch.setattr(branches, "ENUMERATED", 0)
+    net = network(rng.standard_normal((20, 30)), "silu", rng.standard_normal((20, 20)))
+    problem = ask(net, net.forward(rng.standard_normal((3, 30))))
+    assert len(branch_starts(problem, 8)) == 1
 
 
 def test_no_time_no_other_ways(rng):
@@ -127,5 +123,5 @@ def test_large_layers_keep_to_the_right_branch(rng, monkeypatch):
     problem = ask(net, net.forward(rng.standard_normal((3, 4))))
     monkeypatch.setattr("nninvert.methods.layerwise.has_branches", lambda problem: False)
     right = pull_back(problem).preimage.x.reshape(3, 4)
-    monkeypatch.setattr(branches, "EFFECTS", 0)
+    monkeypatch.setattr(branches, "WIDEST", 3)
     np.testing.assert_allclose(branch_starts(problem, 8), right[None], rtol=1e-12)
