@@ -133,7 +133,7 @@ class Network:
     ----------
     graph : Graph
     inputs, outputs : Layout
-        Named parts; one each, so far.
+        Named parts. Of several the graph sees the flat row, (n_in,) or (n_out,).
     source : Source
     input_names, output_names : tuple of str or None
         What single numbers of x and y are called, where something says it.
@@ -228,12 +228,11 @@ class Network:
 
     def _entering(self, x: Float64) -> Float64:
         """Flat rows as the graph takes them."""
-        (part,) = self.inputs.unpack(x).values()
-        return part
+        return x.reshape(x.shape[0], *self.graph.input_shape)
 
     def _leaving(self, y: Float64) -> Float64:
         """What the graph gives as flat rows."""
-        return self.outputs.pack({self.outputs.parts[0].name: y})
+        return y.reshape(y.shape[0], self.n_out)
 
     def linearize(self, x: Float64) -> FlatLinearization:
         """Value and Jacobian products at each row of x, shape (batch, n_in)."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import replace
 
 from nninvert.errors import FormatError, ShapeError, UnsupportedLayerError, UsageError
 from nninvert.formats._options import ReadOptions
 from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Step
-from nninvert.layers import Graph, Node
+from nninvert.formats._wiring import wired_network
 from nninvert.network import Network, Source
 
 
@@ -23,51 +23,70 @@ def build(parsed: Parsed, path: str, options: ReadOptions) -> Network:
     UnsupportedLayerError
         Naming every layer of the wanted part that is not known.
     FormatError
-        If there is no layer, or several outputs and no choice among them.
+        If there is no layer, or no output.
     """
     if not parsed.steps:
         raise FormatError("layers", got="none", expected="a model with layers", file=path)
-    last = _last(parsed, path, options)
+    ends = _ends(parsed, path, options)
     first = None
     if options.first is not None:
         first = _find(parsed.steps, options.first, "--from", path)
-    part = _part(parsed.steps, first, last)
-    if first is not None and first not in part:
-        raise UsageError(
-            "--from",
-            got=f"'{parsed.steps[first].name}', which does not lead to "
-            f"'{parsed.steps[last].name}'",
-            expected="a layer on the way to it",
-            file=path,
-        )
+    part = _part(parsed.steps, first, ends)
+    if first is not None:
+        _check_first(parsed.steps, first, part, ends, path)
     bad = [k for k in part if parsed.steps[k].problem]
     if bad:
         raise _refusal(parsed.steps, bad, path)
-    steps = [parsed.steps[k] for k in part]
+    source = Source(path, parsed.format, parsed.notes)
     try:
-        graph = Graph(steps[0].layers[0].input_shape, _nodes(steps, 0))
+        network = wired_network(parsed, part, ends, first, source)
     except ShapeError as error:
         raise error.at(file=path) from error
-    source = Source(path, parsed.format, parsed.notes)
-    return Network.of_graph(graph, source, parsed.names)
+    return _with_layouts(network, parsed, options)
 
 
-def _last(parsed: Parsed, path: str, options: ReadOptions) -> int:
-    """Position of the step whose output is wanted."""
+def _with_layouts(network: Network, parsed: Parsed, options: ReadOptions) -> Network:
+    """Name the parts of an end of the file's network where that end was not cut off."""
+    if parsed.layouts is None:
+        return network
+    inputs, outputs = parsed.layouts
+    if options.first is None:
+        network = replace(network, inputs=inputs)
+    if options.until is None:
+        network = replace(network, outputs=outputs)
+    return network
+
+
+def _ends(parsed: Parsed, path: str, options: ReadOptions) -> tuple[int, ...]:
+    """Positions of the steps whose outputs are wanted; all, if nobody chooses."""
     if options.until is not None:
-        return _find(parsed.steps, options.until, "--until", path)
-    if len(parsed.outputs) == 1:
-        return parsed.outputs[0]
-    names = [parsed.steps[k].name for k in parsed.outputs]
-    shown = ", ".join(f"'{name}'" for name in names)
-    raise FormatError(
-        "outputs",
-        got=f"{len(names)} outputs: {shown}",
-        expected="one output",
-        because="networks with several outputs are not inverted yet",
-        next_step=f"Choose one: --until {shlex.quote(names[0])}" if names else "",
-        file=path,
-    )
+        return (_find(parsed.steps, options.until, "--until", path),)
+    if not parsed.outputs:
+        raise FormatError("outputs", got="none", expected="at least one", file=path)
+    return parsed.outputs
+
+
+def _check_first(
+    steps: Sequence[Step], first: int, part: Sequence[int], ends: Sequence[int], path: str
+) -> None:
+    """Refuse a first layer that does not lead to the outputs, or that a way goes around."""
+    names = " and ".join(f"'{steps[end].name}'" for end in ends if end >= 0)
+    if first not in part:
+        raise UsageError(
+            "--from",
+            got=f"'{steps[first].name}', which does not lead to {names}",
+            expected="a layer on the way to it",
+            file=path,
+        )
+    beside = [k for k in part if k != first and any(s < 0 for s in steps[k].sources)]
+    if beside or any(end < 0 for end in ends):
+        around = f": '{steps[beside[0]].name}' reads the input, too" if beside else ""
+        raise UsageError(
+            "--from",
+            got=f"'{steps[first].name}', which some ways to {names} go around{around}",
+            expected="a layer that every way passes",
+            file=path,
+        )
 
 
 def _find(steps: Sequence[Step], wanted: str, option: str, path: str) -> int:
@@ -110,10 +129,10 @@ def _named(step: Step, wanted: str) -> bool:
     return False
 
 
-def _part(steps: Sequence[Step], first: int | None, last: int) -> list[int]:
-    """Everything that `last` depends on, ascending; not beyond `first`."""
+def _part(steps: Sequence[Step], first: int | None, ends: Sequence[int]) -> list[int]:
+    """Everything that `ends` depend on, ascending; not beyond `first`."""
     found: set[int] = set()
-    todo = [last]
+    todo = list(ends)
     while todo:
         position = todo.pop()
         if position < 0 or position in found:
@@ -151,7 +170,7 @@ def _what_can_be_done(steps: Sequence[Step], bad: int, path: str) -> str:
     for source in steps[bad].sources:
         if source < 0:
             continue
-        part = _part(steps, None, source)
+        part = _part(steps, None, [source])
         if any(steps[k].problem for k in part):
             continue
         begin, end = steps[part[0]], steps[part[-1]]
@@ -164,15 +183,3 @@ def _what_can_be_done(steps: Sequence[Step], bad: int, path: str) -> str:
             f"nninvert invert {model} h.npy --until {name} -o x.npy"
         )
     return ""
-
-
-def _nodes(steps: Sequence[Step], depth: int) -> list[Node]:
-    """Nodes of one level; consecutive steps inside one nested model become a graph."""
-    nodes: list[Node] = []
-    for place, group in groupby(steps, key=lambda step: step.places[depth]):
-        inner = list(group)
-        layers = [layer for step in inner for layer in step.layers]
-        if len(inner[0].places) > depth + 1:
-            layers = [Graph(layers[0].input_shape, _nodes(inner, depth + 1))]
-        nodes += [Node(layer, place.index, place.name, place.label) for layer in layers]
-    return nodes

@@ -10,7 +10,8 @@ import numpy as np
 from nninvert.errors import NninvertError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._description import Description, LayerDescription, PartialShape
-from nninvert.layers import Elementwise, Layer
+from nninvert.layers import Elementwise, Layer, Shape
+from nninvert.layout import Layout
 
 UNKNOWN_SHAPE = "its input shape is not known"
 """The problem of a layer behind one that cannot be built; not one of its own."""
@@ -119,6 +120,10 @@ class Parsed:
     names : tuple of str
         What to call the network's input and output.
     notes : tuple of str
+    input_shapes : tuple of Shape or None
+        Of the input layers; None: as the layers that read them say.
+    layouts : (Layout, Layout) or None
+        How the file splits the one input and the one output into named parts.
     """
 
     format: str
@@ -127,6 +132,8 @@ class Parsed:
     input_names: tuple[str, ...] = ("x",)
     names: tuple[str, str] = ("x", "y")
     notes: tuple[str, ...] = ()
+    input_shapes: tuple[Shape, ...] | None = None
+    layouts: tuple[Layout, Layout] | None = None
 
     def describe(self) -> Description:
         """For people and JSON."""

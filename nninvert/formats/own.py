@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
@@ -21,7 +22,8 @@ from nninvert.formats._json import Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed, Place, Step
 from nninvert.formats.sparse import layout_of, separated, with_sparse
-from nninvert.layers import Graph, Node, Weights
+from nninvert.layers import Graph, Node, Shape, Weights
+from nninvert.layout import Layout, Part
 from nninvert.linalg.sparse import SparseMatrix
 from nninvert.linalg.stored import StoredMatrix
 from nninvert.network import Network
@@ -171,8 +173,8 @@ def _to_document(network: Network) -> str:
     weights = graph.weights().items()
     document = {
         "schema": SCHEMA,
-        "input": {"name": network.inputs.parts[0].name, "shape": graph.input_shape},
-        "output": {"name": network.outputs.parts[0].name, "shape": graph.output_shape},
+        "input": _end(network.inputs, graph.input_shape),
+        "output": _end(network.outputs, graph.output_shape),
         "graph": graph.config(),
         "matrices": [name for name, made in weights if isinstance(made, StoredMatrix)],
         "sparse": {
@@ -183,6 +185,31 @@ def _to_document(network: Network) -> str:
         "source": {"format": source.format, "notes": source.notes},
     }
     return json.dumps(document, allow_nan=False)
+
+
+def _end(layout: Layout, shape: Shape) -> dict[str, Any]:
+    """An end of the graph; its parts, where there are several."""
+    found: dict[str, Any] = {"name": layout.parts[0].name, "shape": shape}
+    if len(layout.parts) > 1:
+        parts = [{"name": part.name, "shape": part.shape} for part in layout.parts]
+        found["parts"] = parts
+    return found
+
+
+def _layout(end: Fields, shape: Shape) -> Layout:
+    """The parts of an end, as `_end` wrote them; one of the whole shape else."""
+    if end.raw("parts") is None:
+        return Layout((Part(end.text("name"), shape),))
+    parts = end.objects("parts")
+    found = Layout(tuple(Part(k.text("name"), k.wholes("shape")) for k in parts))
+    apart = len(found.offsets) == len(found.parts)
+    if (found.size,) != shape or not apart or any(part.size < 1 for part in found.parts):
+        raise FormatError(
+            "parts",
+            got=", ".join(f"{part.name} {part.shape}" for part in found.parts),
+            expected=f"names that differ, and shapes that make {shape}",
+        )
+    return found
 
 
 def _from_document(
@@ -197,41 +224,55 @@ def _from_document(
     shape = document.inner("input").wholes("shape")
     graph = Graph.from_config(document.raw("graph"), weights, shape)
     steps: list[Step] = []
-    _add_steps(graph, (), "", arrays, steps)
+    outputs = _add_steps(graph, (-1,), (), "", arrays, steps)
     names = document.inner("input").text("name"), document.inner("output").text("name")
+    inputs = _layout(document.inner("input"), graph.input_shape)
+    layouts = inputs, _layout(document.inner("output"), graph.output_shape)
     notes = document.inner("source").raw("notes") or []
     return Parsed(
         format=format_name,
         steps=tuple(steps),
-        outputs=(len(steps) - 1,),
+        outputs=outputs,
         input_names=names[:1],
         names=names,
         notes=tuple(str(note) for note in notes),
+        input_shapes=(graph.input_shape,),
+        layouts=layouts,
     )
 
 
 def _add_steps(
     graph: Graph,
+    before: tuple[int, ...],
     around: tuple[Place, ...],
     prefix: str,
     arrays: Mapping[str, StoredArray],
     steps: list[Step],
-) -> None:
-    """Append the layers of a graph, those of nested graphs behind their places."""
-    for position, node in enumerate(graph.nodes):
+) -> tuple[int, ...]:
+    """Append the layers of a graph that `before` feeds, those of nested graphs in place.
+
+    Returns the positions of the steps that give its output: one, or `before` where the
+    graph is empty.
+    """
+    wiring = graph.wiring
+    readers = Counter(source for sources in wiring.sources for source in sources)
+    ends = {-1: before}
+    for position, node in enumerate(wiring.nodes):
+        sources = tuple(p for s in wiring.sources[position] for p in ends[s])
         place = Place(str(node.index), str(node.name), str(node.label))
         places = (*around, place)
         own = f"{prefix}{position}/"
         if isinstance(node.layer, Graph):
-            _add_steps(node.layer, places, own, arrays, steps)
+            ends[position] = _add_steps(node.layer, sources, places, own, arrays, steps)
             continue
         held = tuple(array for name, array in arrays.items() if name.startswith(own))
-        before = steps[-1] if steps else None
-        if before is not None and before.places == places:
-            steps[-1] = _joined(before, node, held)
+        follows = wiring.sources[position] == (position - 1,) and position > 0
+        if follows and readers[position - 1] == 1 and steps[-1].places == places:
+            steps[-1] = _joined(steps[-1], node, held)
         else:
-            step = Step(places, (len(steps) - 1,), arrays=held)
-            steps.append(step.built([node.layer]))
+            steps.append(Step(places, sources, arrays=held).built([node.layer]))
+        ends[position] = (len(steps) - 1,)
+    return ends[len(wiring.nodes) - 1]
 
 
 def _joined(step: Step, node: Node, held: tuple[StoredArray, ...]) -> Step:
