@@ -1,7 +1,7 @@
 """ONNX, read by its own bytes: a graph of operators with constants among them.
 
-From the bottom: `wire` finds protobuf's fields, `model` makes `records` of them, `functions`
-puts those that the model defines in the places of their calls, `tensors` says where numbers
+From the bottom: `wire` finds protobuf's fields, `model` makes `records` of them, then
+`functions` puts those of the model in the places of calls, `tensors` says where numbers
 lie, `fold` and `constants` compute what does not depend on x, `operators` turn nodes into
 layers, `recognise` and `normal` find layers that exporters wrote in parts, `steps` walks
 through the graph, `reader` is what the registry knows. Source: onnx/onnx, docs/IR.md,

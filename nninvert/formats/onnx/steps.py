@@ -97,6 +97,7 @@ class Walk:
             outputs=tuple(dict.fromkeys(made)),
             input_names=tuple(entry.name for entry in self._inputs),
             notes=(*notes, *more, *self._recogniser.notes),
+            input_shapes=tuple(entry.shape for entry in self._inputs),
         )
 
     def _output(self, name: str) -> int | None:

@@ -53,6 +53,7 @@ def same(net, x, wanted, error=1e-12):
 
 
 X = RNG.normal(size=(5, 4))
+B4 = RNG.normal(size=4)
 
 
 class TestMatrices:
@@ -289,6 +290,81 @@ class TestFolding:
     def test_what_no_output_needs_is_left_out(self, path):
         nodes = [node("Einsum", "x", "z"), node("Relu", "x", "y")]
         assert len(load(path, plain(nodes, [], ("N", 4))).graph.nodes) == 1
+
+
+class TestBranches:
+    @pytest.mark.parametrize(
+        ("nodes", "wanted"),
+        [
+            ([node("Add", "x t", "y")], lambda x, t: x + t),
+            ([node("Sub", "t x", "y")], lambda x, t: t - x),
+            ([node("Mul", "x t", "y")], lambda x, t: x * t),
+            ([node("Div", "t e", "y")], lambda x, t: t / np.exp(x)),
+            ([node("Max", "x t", "y")], np.maximum),
+            (
+                [node("Min", "x t e", "y")],
+                lambda x, t: np.minimum(np.minimum(x, t), np.exp(x)),
+            ),
+            ([node("Sum", "x b t", "y")], lambda x, t: x + t + B4),
+            ([node("Mean", "x t", "y")], lambda x, t: (x + t) / 2.0),
+            ([node("Add", "x x", "y")], lambda x, t: 2.0 * x),
+            ([node("Pow", "t three", "y")], lambda x, t: t**3),
+            ([node("Concat", "t x", "y", axis=-1)], lambda x, t: np.hstack([t, x])),
+            (
+                [node("Split", "t", "p q", axis=1), node("Sub", "p q", "y")],
+                lambda x, t: t[:, :2] - t[:, 2:],
+            ),
+            ([node("Slice", "t last first one back", "y")], lambda x, t: t[:, :0:-2]),
+            ([node("Gather", "t places", "y", axis=1)], lambda x, t: t[:, [3, 0, 3]]),
+            ([node("Gather", "t third", "y", axis=1)], lambda x, t: t[:, 2]),
+        ],
+        ids=lambda value: None if callable(value) else str(value[-1][:40]),
+    )
+    def test_joined_and_parted(self, path, nodes, wanted):
+        tensors = [
+            tensor(B4, "b"),
+            tensor(np.array(3.0), "three"),
+            tensor(np.array([-1]), "last"),
+            tensor(np.array([0]), "first"),
+            tensor(np.array([1]), "one"),
+            tensor(np.array([-2]), "back"),
+            tensor(np.array([3, 0, -1]), "places"),
+            tensor(np.array(2), "third"),
+        ]
+        before = [node("Tanh", "x", "t"), node("Exp", "x", "e")]
+        net = load(path, plain([*before, *nodes], tensors, ("N", 4)))
+        same(net, X, wanted(X, np.tanh(X)))
+
+    def test_several_inputs_and_outputs_keep_their_names(self, path):
+        content = model(
+            [
+                node("Concat", "right left", "both", axis=1),
+                node("Tanh", "both", "first"),
+                node("Neg", "left", "second"),
+            ],
+            [],
+            [value("left", ("N", 2)), value("right", ("N", 3))],
+            [value("first", ("N", 5)), value("second", ("N", 2))],
+        )
+        net = load(path, content)
+        left, right = RNG.normal(size=(4, 2)), RNG.normal(size=(4, 3))
+        x = net.inputs.pack({"left": left, "right": right})
+        found = net.outputs.unpack(net.forward(x))
+        assert list(found) == ["first", "second"]
+        assert np.allclose(found["first"], np.tanh(np.hstack([right, left])))
+        assert np.array_equal(found["second"], -left)
+
+    def test_ranks_that_would_mix_rows(self, path):
+        nodes = [node("ReduceSum", "x axes", "s", keepdims=0), node("Mul", "x s", "y")]
+        content = plain(nodes, [tensor(np.array([1]), "axes")], ("N", 3, 4))
+        with pytest.raises(UnsupportedLayerError, match="different numbers of axes"):
+            load(path, content)
+
+    def test_a_constant_that_repeats_x(self, path):
+        nodes = [node("Gemm", "x w", "z"), node("Mul", "z b", "y")]
+        column = RNG.normal(size=(4, 1))
+        net = load(path, plain(nodes, [tensor(column, "w"), tensor(B4, "b")], ("N", 4)))
+        same(net, X, (X @ column) * B4)
 
 
 class TestFunctions:
