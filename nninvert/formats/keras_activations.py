@@ -76,7 +76,7 @@ def activation_layers(value: Any, shape: Shape, keras: int) -> tuple[Layer, ...]
         return _elementwise({"name": "hard_sigmoid", "slope": slope}, shape)
     if value == "glu":
         return (Gated(shape, activation_from_config({"name": "sigmoid"})),)
-    if value in _NAMED:
+    if isinstance(value, str) and value in _NAMED:
         return _elementwise(_NAMED[value], shape)
     raise UnsupportedLayerError("activation", got=repr(value))
 

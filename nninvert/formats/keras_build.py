@@ -12,9 +12,10 @@ from nninvert.formats._json import Fields
 from nninvert.formats._steps import Parsed, Place, Step, problem_of
 from nninvert.formats.keras_class import LayerData, Origin, fixed
 from nninvert.formats.keras_config import KerasLayer, KerasModel, is_custom
+from nninvert.formats.keras_dialects import operation
 from nninvert.formats.keras_flat import Use, flatten
 from nninvert.formats.keras_layers import KERAS_LAYERS, SHAPE_KEEPING
-from nninvert.layers import Identity
+from nninvert.layers import Identity, Shape
 
 _SHORT_TYPES = {
     "float16": "1e-3",
@@ -61,13 +62,23 @@ def parsed_model(
         )
         steps.append(_built(step, use, shapes, given, origin))
     names = tuple(name for name, _, _ in model.inputs)
+    ends = tuple(_of_input(k, steps, inputs, names) for k in outputs)
     return Parsed(
         format=format_name,
         steps=tuple(steps),
-        outputs=tuple(_of_input(k, steps, inputs, names) for k in outputs),
+        outputs=ends,
         input_names=names,
         notes=_notes(uses, origin.keras),
+        input_shapes=_complete(inputs),
     )
+
+
+def _complete(shapes: Sequence[PartialShape | None]) -> tuple[Shape, ...] | None:
+    """The shapes of all inputs; None if one is open somewhere."""
+    try:
+        return tuple(fixed(shape) for shape in shapes)
+    except UnsupportedLayerError:
+        return None
 
 
 def _order(uses: Sequence[Use]) -> str:
@@ -104,12 +115,15 @@ def problem(layer: KerasLayer) -> str:
         return "custom"
     if layer.class_name not in KERAS_LAYERS:
         return "not supported"
-    inner = layer.config.inner("layer")
-    if layer.class_name == "TimeDistributed" and (
-        is_custom(inner) or str(inner.raw("class_name")) not in KERAS_LAYERS
-    ):
-        return f"around '{inner.raw('class_name')}'"
+    if layer.class_name == "TimeDistributed":
+        return _problem_inside(layer.config.inner("layer"))
     return ""
+
+
+def _problem_inside(layer: Fields) -> str:
+    """Why the layer in a TimeDistributed is not read."""
+    name = layer.text("class_name", default="")
+    return "" if name in KERAS_LAYERS and not is_custom(layer) else f"around '{name}'"
 
 
 def _incoming(
@@ -154,30 +168,54 @@ def _built(
 ) -> Step:
     """The step with its layers, or with its problem."""
     layer = use.layer
-    reason = step.problem or problem(layer)
-    if reason:
-        return step.failed(reason)
+    if step.problem:
+        return step
+    try:
+        if layer.is_function:
+            return _operated(step, use, shapes)
+        reason = problem(layer)
+        if reason:
+            return step.failed(reason)
+        return _layered(step, use, shapes, given, origin)
+    except UnsupportedLayerError as error:
+        return step.failed(problem_of(error))
+    except NninvertError as error:
+        raise _as_format_error(error).at(layer=(step.index, step.name)) from error
+
+
+def _operated(step: Step, use: Use, shapes: tuple[PartialShape | None, ...]) -> Step:
+    """A function between layers."""
+    make, called = operation(use.layer, use.arguments, shapes, use.output)
+    made = make(called)
+    sources = tuple(step.sources[number] for number in made.tensors)
+    return replace(step, sources=sources).built(made.layers)
+
+
+def _layered(
+    step: Step,
+    use: Use,
+    shapes: tuple[PartialShape | None, ...],
+    given: Sequence[StoredArray] | None,
+    origin: Origin,
+) -> Step:
+    """A layer with its arrays."""
+    layer = use.layer
+    known = KERAS_LAYERS[layer.class_name]
     if given is None:
         return step.failed("its weights lie among those of layers that are not supported")
-    known = KERAS_LAYERS[layer.class_name]
     if use.output:
         return step.failed(f"its output {use.output} is used")
     if known.repeats and len(set(step.sources)) == 1:
         step, shapes = replace(step, sources=step.sources[:1]), shapes[:1]
     if len(shapes) > 1 and not known.joins:
         return step.failed(f"called on {len(shapes)} tensors")
-    try:
-        wanted = sum(known.variables(layer.config))
-        if _is_quantised(layer.config):
-            return step.failed("quantised")
-        if wanted != len(given) and wanted:
-            raise _wrong_count(given, wanted)
-        data = LayerData(layer.config, given, shapes, origin, use.arguments)
-        return step.built(known.build(data))
-    except UnsupportedLayerError as error:
-        return step.failed(problem_of(error))
-    except NninvertError as error:
-        raise _as_format_error(error).at(layer=(step.index, step.name)) from error
+    wanted = sum(known.variables(layer.config))
+    if _is_quantised(layer.config):
+        return step.failed("quantised")
+    if wanted != len(given) and wanted:
+        raise _wrong_count(given, wanted)
+    data = LayerData(layer.config, given, shapes, origin, use.arguments)
+    return step.built(known.build(data))
 
 
 def _as_format_error(error: NninvertError) -> NninvertError:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nninvert.errors import FormatError, UnsupportedLayerError
+from nninvert.errors import FormatError, LimitError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields
 from nninvert.formats._steps import UNKNOWN_SHAPE
 from nninvert.formats.keras_nodes import Arguments
 from nninvert.layers import Layer, Shape
+
+MAX_UNITS = 1 << 27
+"""Numbers of one sample at any layer: a gibibyte in float64. Nobody inverts more."""
+
+MAX_COUNT = 1 << 24
+"""Sizes, strides, widths and repetitions; what a file claims costs memory at once."""
 
 CHANNELS_FIRST, CHANNELS_LAST = "channels_first", "channels_last"
 
@@ -141,12 +148,29 @@ def fixed(shape: PartialShape | None) -> Shape:
     ------
     UnsupportedLayerError
         If it is not known, or a length is open.
+    LimitError
+        If it has more than `MAX_UNITS` numbers.
     """
     if shape is None:
         raise UnsupportedLayerError("", got=UNKNOWN_SHAPE)
     if None in shape:
         raise UnsupportedLayerError("", got=f"input of open length {_shown(shape)}")
-    return tuple(n for n in shape if n is not None)
+    found = tuple(n for n in shape if n is not None)
+    if math.prod(found) > MAX_UNITS:
+        raise LimitError(
+            "shape", got=_shown(shape), expected=f"at most {MAX_UNITS:,} numbers"
+        )
+    return found
+
+
+def counts(config: Fields, *names: str) -> tuple[int, ...]:
+    """Whole numbers of a configuration, none beyond `MAX_COUNT`."""
+    found = config.wholes(*names)
+    if found and max(map(abs, found)) > MAX_COUNT:
+        raise LimitError(
+            names[0], got=str(list(found)), expected=f"numbers up to {MAX_COUNT:,}"
+        )
+    return found
 
 
 def _shown(shape: PartialShape) -> str:

@@ -35,6 +35,9 @@ _OWN_MODULES = ("keras", "tf_keras", "tensorflow.python.keras")
 
 _OPERATIONS = ("keras.src.ops", "keras.ops")
 
+TENSORFLOW_CLASSES = ("TFOpLambda", "SlicingOpLambda")
+"""What tf.keras wraps a function of TensorFlow in, as a layer."""
+
 
 @dataclass(frozen=True)
 class KerasLayer:
@@ -65,6 +68,11 @@ class KerasLayer:
     is_operation: bool
     build_shape: PartialShape | None
     model: KerasModel | None
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it stands for a function of keras.ops or TensorFlow."""
+        return self.is_operation or self.class_name in TENSORFLOW_CLASSES
 
     @property
     def is_input(self) -> bool:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats._json import Fields, as_whole
+from nninvert.formats._json import Fields
 from nninvert.formats.keras_activations import activation_layers
 from nninvert.formats.keras_class import (
     KerasClass,
     LayerData,
+    counts,
     refuse_quantised,
     theano_padding,
 )
@@ -42,11 +43,22 @@ _OLD_SIZES = (
 
 
 def _per_axis(config: Fields, names: tuple[str, ...], rank: int) -> tuple[int, ...]:
-    """One number for each axis; 1 where the file says nothing."""
+    """One number for each axis; 1 where the file says nothing.
+
+    Raises
+    ------
+    FormatError
+        If they are not as many, or not positive.
+    """
     if config.raw(*names) is None:
         return (1,) * rank
-    found = config.wholes(*names)
-    return found * rank if len(found) == 1 else found
+    found = counts(config, *names)
+    found = found * rank if len(found) == 1 else found
+    if len(found) != rank or min(found) < 1:
+        raise FormatError(
+            names[0], got=str(list(found)), expected=f"{rank} numbers of 1 or more"
+        )
+    return found
 
 
 def _size(config: Fields, rank: int) -> tuple[int, ...]:
@@ -111,7 +123,7 @@ def _of_keras_1(stored: Array, data: LayerData, shape: tuple[int, ...]) -> Array
         if stored.shape[:2] == (shape[0], 1) and stored.shape[3] == shape[-1]:
             return stored[:, 0]
         return np.moveaxis(stored, (1, 0), (-2, -1))[:, 0]
-    if data.channels_first:
+    if data.channels_first and stored.ndim == len(shape):
         return np.moveaxis(stored, (1, 0), (-2, -1))
     return stored
 
@@ -168,9 +180,7 @@ def _channelwise(
     """Each channel by itself, `depth_multiplier` times."""
     config, channels = data.config, _channels(data, rank)
     size = _size(config, rank)
-    many = 1
-    if config.raw("depth_multiplier") is not None:
-        many = config.whole("depth_multiplier")
+    many = _multiplier(data)
     because = f"{channels} channels enter and 'depth_multiplier' is {many}"
     # Keras on Theano turns these kernels round once more.
     taps = _kernel(kernel, _straight(data), (*size, channels, many), because)
@@ -186,12 +196,18 @@ def _channelwise(
     )
 
 
+def _multiplier(data: LayerData) -> int:
+    if data.config.raw("depth_multiplier") is None:
+        return 1
+    return data.config.whole("depth_multiplier")
+
+
 def _straight(data: LayerData) -> LayerData:
     return replace(data, origin=replace(data.origin, theano=False))
 
 
 def _depthwise(data: LayerData, rank: int) -> tuple[Layer, ...]:
-    count = _channels(data, rank) * data.arrays[0].shape[-1]
+    count = _channels(data, rank) * _multiplier(data)
     return _activated(data, _channelwise(data, rank, data.arrays[0], _biases(data, count)))
 
 
@@ -218,7 +234,8 @@ def _transposed(data: LayerData, rank: int) -> tuple[Layer, ...]:
     padding: str | Pairs = config.text("padding", "border_mode", default="valid")
     extra = None
     if config.raw("output_padding") is not None:
-        extra = _per_axis(config, ("output_padding",), rank)
+        found = counts(config, "output_padding")
+        extra = found * rank if len(found) == 1 else found
     if data.keras == 1:
         kernel = _kernel(data.arrays[0], data, (*size, channels, filters), because)
         kernel = np.swapaxes(kernel, -1, -2)
@@ -249,7 +266,7 @@ def _stated_sizes(data: LayerData, rank: int) -> list[int]:
     lengths = stated[2:] if data.channels_first else stated[1:-1]
     if None in lengths:
         raise UnsupportedLayerError("output_shape", got="open lengths")
-    return [as_whole(n, "output_shape") for n in lengths]
+    return list(counts(Fields({"output_shape": lengths}), "output_shape"))
 
 
 def _cut(
@@ -295,7 +312,7 @@ CONVOLUTIONS: dict[str, KerasClass] = {
     **{f"Convolution{d}D": _of_rank(_plain, d) for d in (1, 2, 3)},
     **{f"AtrousConvolution{d}D": _of_rank(_plain, d) for d in (1, 2)},
     **{f"Conv{d}DTranspose": _of_rank(_transposed, d) for d in (1, 2, 3)},
-    **{f"Deconvolution{d}D": _of_rank(_transposed, d) for d in (2, 3)},
+    "Deconvolution2D": _of_rank(_transposed, 2),
     **{f"DepthwiseConv{d}D": _of_rank(_depthwise, d) for d in (1, 2)},
     **{f"SeparableConv{d}D": _of_rank(_separable, d, _separable_variables) for d in (1, 2)},
     "SeparableConvolution2D": _of_rank(_separable, 2, _separable_variables),

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from nninvert.errors import FormatError, LimitError
 from nninvert.formats._steps import Place, Step
-from nninvert.formats.keras_config import Call, KerasLayer, KerasModel
+from nninvert.formats.keras_config import (
+    TENSORFLOW_CLASSES,
+    Call,
+    KerasLayer,
+    KerasModel,
+)
 from nninvert.formats.keras_nodes import Arguments, Reference, Tensor
 
 MAX_STEPS = 100_000
@@ -76,7 +81,7 @@ def _write_out(
     wanted = _wanted(model)
     for index, call in enumerate(model.calls):
         layer = call.layer
-        place = Place(str(index), layer.name, layer.class_name)
+        place = Place(str(index), layer.name, _label(layer))
         sources = tuple(_position(made, source) for source in call.sources)
         inner = layer.model
         given = sources if inner is None else _by_key(inner, call, sources)
@@ -106,6 +111,14 @@ def _wanted(model: KerasModel) -> Mapping[tuple[str, int], list[int]]:
     for name, node, tensor in (*taken, *model.outputs):
         found.setdefault((name, node), set()).add(tensor)
     return {one: sorted(outputs) for one, outputs in found.items()}
+
+
+def _label(layer: KerasLayer) -> str:
+    """Its class; for a function of TensorFlow, the function."""
+    function = layer.config.raw("function")
+    if layer.class_name in TENSORFLOW_CLASSES and isinstance(function, str):
+        return f"tf.{function}"
+    return layer.class_name
 
 
 def _place(place: Place, output: int) -> Place:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from nninvert.errors import FormatError, UnsupportedLayerError
-from nninvert.formats._json import Fields, as_whole
-from nninvert.formats.keras_class import KerasClass, LayerData, theano_padding
+from nninvert.formats._json import Fields
+from nninvert.formats.keras_class import KerasClass, LayerData, counts, theano_padding
 from nninvert.layers import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
@@ -40,7 +40,7 @@ def _sizes(config: Fields, *names: str) -> int | tuple[int, ...] | None:
     """One number for all axes, or one for each."""
     if config.raw(*names) is None:
         return None
-    found = config.wholes(*names)
+    found = counts(config, *names)
     return found[0] if len(found) == 1 else found
 
 
@@ -73,6 +73,10 @@ def _of_theano(
     lengths = _shape(data, rank)[1:] if first else _shape(data, rank)[:-1]
     sizes = size if isinstance(size, tuple) else (size,) * rank
     steps = strides if isinstance(strides, tuple) else (strides,) * rank
+    if len(sizes) != rank or len(steps) != rank or min(*sizes, *steps) < 1:
+        raise FormatError(
+            "pool_size", got=f"{sizes} at strides of {steps}", expected=f"{rank} of each"
+        )
     return [
         theano_padding(n, k - 2 if k > 2 and k % 2 else k - 1, k, step)
         for n, k, step in zip(lengths, sizes, steps, strict=True)
@@ -113,7 +117,8 @@ def _widths(value: Any, rank: int, field: str) -> list[tuple[int, int]]:
     pairs = [item if isinstance(item, list) else [item, item] for item in items]
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         raise FormatError(field, got=repr(value), expected=f"widths of {rank} axes")
-    return [(as_whole(a, field), as_whole(b, field)) for a, b in pairs]
+    flat = counts(Fields({field: [n for pair in pairs for n in pair]}), field)
+    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 _SIDES = {
@@ -151,7 +156,8 @@ def _up_sampling(data: LayerData, rank: int) -> Layer:
 
 
 def _repeat_vector(data: LayerData) -> tuple[Layer, ...]:
-    return (RepeatVector(data.shape, data.config.whole("n")),)
+    (count,) = counts(Fields({"n": data.config.whole("n")}), "n")
+    return (RepeatVector(data.shape, count),)
 
 
 def _of_ranks(name: str, build: Build) -> dict[str, KerasClass]:

@@ -23,6 +23,7 @@ from nninvert.formats.keras_class import (
 )
 from nninvert.formats.keras_convolutions import CONVOLUTIONS
 from nninvert.formats.keras_grids import GRIDS
+from nninvert.formats.keras_merges import MERGES
 from nninvert.formats.keras_norms import NORMALIZATIONS
 from nninvert.formats.keras_time import distributed
 from nninvert.layers import (
@@ -135,6 +136,7 @@ KERAS_LAYERS: dict[str, KerasClass] = {
     **ATTENTION,
     **CONVOLUTIONS,
     **GRIDS,
+    **MERGES,
     **NORMALIZATIONS,
     **{name: _advanced(name) for name in ADVANCED},
     **{name: KerasClass(_identity) for name in _INFERENCE_NO_OPS},

@@ -31,7 +31,7 @@ _PARTS = {
     "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "output_dense"),
     "TimeDistributed": ("layer",),
 }
-"""Classes that hold their arrays one level down, in these groups."""
+"""Classes that hold their arrays one level down, in these groups; tf.keras adds a _."""
 
 Arrays = dict[tuple[int, ...], list[StoredArray] | None]
 
@@ -148,7 +148,8 @@ def _variables(
 ) -> list[StoredArray]:
     """The arrays of one layer in order."""
     held = _members(groups)
-    parts = [part for part in _PARTS.get(layer.class_name, ()) if part in held]
+    names = [n for part in _PARTS.get(layer.class_name, ()) for n in (part, f"_{part}")]
+    parts = [name for name in names if name in held]
     if not parts:
         return _numbered(groups, inside)
     return [array for part in parts for array in _numbered(_inner(groups, part), inside)]

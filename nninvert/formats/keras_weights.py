@@ -55,12 +55,16 @@ def assign(
 def _group_names(
     model: KerasModel, groups: Mapping[str, Sequence[StoredArray]]
 ) -> dict[Key, str]:
-    """The group of each layer: its name; for a nested model without a name, its place."""
+    """The group of each layer: its name; for a nested model without a name, its place.
+
+    Groups with the names of layers inside nested models are these layers' own.
+    """
     names = {layer.key: layer.name for layer in model.layers if layer.name in groups}
+    inside = {leaf.name for x in model.layers if x.model for leaf in _leaves(x)}
     without_inputs = [layer for layer in model.layers if not layer.is_input]
     if len(without_inputs) == len(groups):
         for layer, name in zip(without_inputs, groups, strict=True):
-            if name not in names.values():
+            if name not in names.values() and name not in inside:
                 names.setdefault(layer.key, name)
     return names
 
@@ -70,7 +74,7 @@ def _nested(
 ) -> dict[Key, Sequence[StoredArray] | None]:
     """Deal the arrays of one group out to the layers of a nested model."""
     leaves = list(_leaves(layer))
-    if any(problem(leaf) and not leaf.is_input for leaf in leaves):
+    if any(problem(leaf) and not _bare(leaf) for leaf in leaves):
         return {leaf.key: None for leaf in leaves}
     first, second = _order(layer, keras)
     slots = first + second
@@ -105,7 +109,7 @@ def _order(layer: KerasLayer, keras: int) -> tuple[Slots, Slots]:
     if layer.model is None:
         trainable, fixed = (
             (0, 0)
-            if layer.is_input
+            if _bare(layer)
             else KERAS_LAYERS[layer.class_name].variables(layer.config)
         )
         own = [layer.key] * (trainable + fixed)
@@ -119,6 +123,11 @@ def _order(layer: KerasLayer, keras: int) -> tuple[Slots, Slots]:
     if keras >= 3:
         return [], [key for part in parts for key in part[0] + part[1]]
     return [], first + second
+
+
+def _bare(layer: KerasLayer) -> bool:
+    """Whether it is an entry that never has arrays."""
+    return layer.is_input or layer.is_function
 
 
 def _trainable(config: Fields) -> bool:

@@ -99,14 +99,48 @@ def test_refused_naming_every_unknown_layer(entry):
         assert f"'{name}'" in str(caught.value)
 
 
+def _architecture(entry):
+    """Where weights have it: beside them, under the same name."""
+    path = DATA / entry["file"]
+    beside = path.with_name(path.name.partition(".")[0] + ".json")
+    return ReadOptions(config=str(beside) if ".weights." in path.name else None)
+
+
+@_of("graph")
+def test_graphs_are_the_frameworks(entry):
+    path, options = str(DATA / entry["file"]), _architecture(entry)
+    found = formats.describe(path, options)
+    golden = np.load(DATA / entry["golden"])
+    x = [golden[f"x {name}"] for name in found.inputs]
+    y = [golden[f"y {name}"] for name in found.outputs]
+    net = formats.load(path, options)
+    rows = len(x[0])
+    got = net.forward(np.concatenate([part.reshape(rows, -1) for part in x], axis=1))
+    expected = np.concatenate([part.reshape(rows, -1) for part in y], axis=1)
+    difference = np.abs(got - expected).max() / np.abs(expected).max()
+    assert difference <= TOLERANCE[entry["golden_precision"]]
+    assert not any(item.problem for item in found.layers)
+
+
 @_of("branched")
-def test_branches_are_described_and_refused(entry):
-    path = str(DATA / entry["file"])
-    found = formats.describe(path)
-    joins = [item for item in found.layers if len(item.inputs) > 1]
-    assert len(joins) == 1
-    with pytest.raises(UnsupportedLayerError, match="not supported"):
-        formats.load(path)
+def test_branches_are_the_frameworks(entry):
+    found = formats.describe(str(DATA / entry["file"]))
+    assert [(item.label, item.name) for item in found.layers] == [
+        (item["class"], item["name"]) for item in entry["layers"]
+    ]
+    golden = np.load(DATA / entry["golden"])
+    x = np.concatenate([golden[f"x{k}"] for k in range(len(found.inputs))], axis=1)
+    got = formats.load(str(DATA / entry["file"])).forward(x)
+    assert np.abs(got - golden["y"]).max() <= 1e-12 * np.abs(golden["y"]).max()
+
+
+@_of("graph")
+def test_own_files_of_graphs_are_the_same(entry, tmp_path, rng):
+    net = formats.load(str(DATA / entry["file"]), _architecture(entry))
+    formats.save(net, str(tmp_path / "own.h5"))
+    again = formats.load(str(tmp_path / "own.h5"))
+    x = rng.standard_normal((3, net.n_in))
+    assert np.array_equal(again.forward(x), net.forward(x))
 
 
 @_of("weights only")

@@ -5,6 +5,7 @@ import importlib
 import fixtures
 import h5py
 import keras
+import numpy
 from keras import layers
 from keras.layers import advanced_activations as advanced
 
@@ -53,16 +54,60 @@ def tensorflow_functional():
     )
 
 
-def tensorflow_merge():
-    start = layers.Input((4,))
-    end = layers.merge([start, layers.Dense(4)(start)], mode="sum")
-    fixtures.save_refused(
-        keras.models.Model(start, end),
-        "keras1_tf_merge.h5",
-        VINTAGE,
-        "a branch closed by a Keras 1 Merge",
-        "x + Dense 4 of x",
-        ["Merge"],
+def tensorflow_merges():
+    one, two = layers.Input((4,), name="one"), layers.Input((4,), name="two")
+    flow = layers.merge([one, layers.Dense(4, name="dense")(two)], mode="sum", name="sum")
+    flow = layers.merge([flow, two], mode="mul", name="mul")
+    mean = layers.merge([flow, one], mode="ave", name="ave")
+    high = layers.merge([flow, two], mode="max", name="max")
+    end = layers.merge([mean, high], mode="concat", concat_axis=-1, name="all")
+    save_graph(
+        keras.models.Model([one, two], end),
+        "keras1_tf_merges.h5",
+        "every mode of Merge between layers",
+        ["one", "two"],
+        "all",
+    )
+
+
+def tensorflow_sequential_merge():
+    branches = []
+    for width in (2, 3):
+        branch = keras.models.Sequential()
+        branch.add(layers.Dense(3, input_dim=width, activation="tanh"))
+        branches.append(branch)
+    branches[0].add(layers.Dense(2))
+    model = keras.models.Sequential()
+    model.add(layers.Merge(branches, mode="concat", name="joined"))
+    model.add(layers.Dense(4, name="end"))
+    save_graph(
+        model,
+        "keras1_tf_sequential_merge.h5",
+        "a Sequential that begins with two others and a Merge",
+        ["input_0", "input_1"],
+        "end",
+    )
+
+
+def save_graph(model, name, tests, inputs, end):
+    """A model of several inputs, with golden values in float32."""
+    fixtures.randomise(model)
+    model.save(fixtures.path_of(name))
+    generator = numpy.random.RandomState(7)
+    x = [generator.uniform(-2.0, 2.0, (5, *s[1:])) for s in model.input_shape]
+    x = [part.astype("float32") for part in x]
+    golden = name.replace(".", "_") + "_golden.npz"
+    arrays = {f"x {key}": part.astype(float) for key, part in zip(inputs, x)}
+    arrays[f"y {end}"] = model.predict(x).astype(float)
+    numpy.savez_compressed(fixtures.path_of(golden), **arrays)
+    fixtures.record(
+        name,
+        vintage=VINTAGE,
+        outcome="graph",
+        tests=tests,
+        architecture=tests,
+        golden=golden,
+        golden_precision="float32",
     )
 
 
@@ -70,4 +115,5 @@ if BACKEND == "theano":
     theano_sequential()
 else:
     tensorflow_functional()
-    tensorflow_merge()
+    tensorflow_merges()
+    tensorflow_sequential_merge()
