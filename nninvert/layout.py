@@ -43,6 +43,13 @@ class Layout:
         return sum(part.size for part in self.parts)
 
     @property
+    def named_shapes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Name and shape of each part where there are several; else ()."""
+        if len(self.parts) == 1:
+            return ()
+        return tuple((part.name, part.shape) for part in self.parts)
+
+    @property
     def offsets(self) -> dict[str, slice]:
         """Where each part lies."""
         places, start = {}, 0

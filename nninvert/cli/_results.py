@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from nninvert.result import Answers, Family, InversionResult
 
+Parts = tuple[tuple[str, tuple[int, ...]], ...]
+
 
 def require_output(
     output: str | None, inputs: Sequence[str], streams: Streams, manner: Manner
@@ -67,6 +69,7 @@ def write_result(
     names: tuple[str, ...],
     streams: Streams,
     manner: Manner,
+    parts: Parts = (),
 ) -> None:
     """Write rows of numbers where they were asked for.
 
@@ -82,10 +85,16 @@ def write_result(
         One for each of the n numbers.
     streams : Streams
     manner : Manner
+    parts : names and shapes, default ()
+        What a row consists of; an .npz gets an array for each.
     """
     from nninvert.arrays import write_array
+    from nninvert.arrays.parts import parts_of
+    from nninvert.arrays.several import write_arrays
 
-    if output is not None:
+    if output is not None and parts and output.lower().endswith(".npz"):
+        write_arrays(output, parts_of(values, parts))
+    elif output is not None:
         is_text = output.lower().endswith((".csv", ".txt"))
         written = values if is_text else values.reshape(values.shape[0], *shape)
         write_array(output, written, names=names, stdout=streams.stdout_bytes)
@@ -101,6 +110,7 @@ def write_inversion(
     names: tuple[str, ...],
     streams: Streams,
     manner: Manner,
+    parts: Parts = (),
 ) -> None:
     """Write x, or several answers, and families where they were asked for.
 
@@ -117,6 +127,8 @@ def write_inversion(
         Of the inputs.
     streams : Streams
     manner : Manner
+    parts : names and shapes, default ()
+        Of one x, as for `write_result`.
     """
     from nninvert.arrays.several import write_arrays
 
@@ -127,7 +139,7 @@ def write_inversion(
         write_arrays(output, {"x": shaped, **family_arrays(result.families)})
         return
     if result.answers is None:
-        write_result(output, result.x, shape, names, streams, manner)
+        write_result(output, result.x, shape, names, streams, manner, parts)
     else:
         _write_answers(output, result.answers, shape, names, streams, manner)
     if family is not None:

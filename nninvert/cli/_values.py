@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,11 +29,16 @@ class Sources:
         self._files: dict[str, str] = {}
 
     def read(
-        self, source: str, field: str, names: tuple[str, ...] | None = None
+        self,
+        source: str,
+        field: str,
+        names: tuple[str, ...] | None = None,
+        parts: tuple[tuple[str, tuple[int, ...]], ...] = (),
     ) -> LoadedArray:
         """Read the array `source`, ``-`` from standard input.
 
-        A table whose header has just `names` is put in their order.
+        A table whose header has just `names` is put in their order. An .npz may hold
+        `parts`, names and shapes, in place of one array.
 
         Raises
         ------
@@ -40,7 +46,13 @@ class Sources:
             If standard input was read before.
         """
         from nninvert.arrays import read_array
+        from nninvert.arrays.parts import read_parts
 
+        if parts and os.path.isfile(source):
+            packed = read_parts(source, parts, field)
+            if packed is not None:
+                self._files[field] = source
+                return packed
         stdin: BinaryIO | None = None
         if source == "-":
             stdin = self._take_stdin(field)

@@ -109,7 +109,9 @@ def _near(
     if direct is not None:
         values, names = np.array(direct), None
     else:
-        loaded = sources.read(wanted.near, "near", network.input_names)
+        loaded = sources.read(
+            wanted.near, "near", network.input_names, network.inputs.named_shapes
+        )
         values, names = loaded.values, loaded.names
     with sources.named():
         rows = as_rows(values, network.graph.input_shape, "near")

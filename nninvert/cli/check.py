@@ -111,9 +111,12 @@ def check(
     context = context_of(resources, factors, model=model, made=made)
     sources = Sources(streams)
     network = open_model(model, reading)
+    parts = network.outputs.named_shapes
+    names = network.output_names
+    wanted_y = sources.read(target, "y", names, parts) if target else None
     options: dict[str, Any] = {
         **resolve(wanted, network, sources).keywords,
-        "target": sources.read(target, "y", network.output_names) if target else None,
+        "target": wanted_y,
         "pairs": _both(pairs, network, sources),
         "inputs": sources.read(inputs, "inputs", network.input_names) if inputs else None,
         "quick": quick,

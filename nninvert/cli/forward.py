@@ -41,12 +41,13 @@ def forward(
     require_output(output.file, (model, inputs), streams, manner)
     network = open_model(model, reading)
     sources = Sources(streams)
-    x = sources.read(inputs, "x", network.input_names)
+    x = sources.read(inputs, "x", network.input_names, network.inputs.named_shapes)
     with sources.named():
         y = api.forward(network, x, single=layout.single)
     numbered = tuple(f"y{index}" for index in range(network.n_out))
     names = network.output_names or numbered
-    write_result(output.file, y, network.graph.output_shape, names, streams, manner)
+    shape, parts = network.graph.output_shape, network.outputs.named_shapes
+    write_result(output.file, y, shape, names, streams, manner, parts)
     if manner.json:
         document = forward_document(summary(network), y, output.file or "")
         streams.print([encode(document)])

@@ -186,7 +186,7 @@ def invert(
     sources = Sources(streams)
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
-    y = sources.read(targets, "y", network.output_names)
+    y = sources.read(targets, "y", network.output_names, network.outputs.named_shapes)
     task = _Task(network, sources, y, layout.single, asked)
     if resources.dry_run:
         commands = Commands(model, targets, reading.words(), wanted.words())
@@ -263,7 +263,8 @@ def _solve(
                 **task.asked.keywords,
             )
         shape, names = network.graph.input_shape, task.asked.names
-        write_inversion(output, search.family, result, shape, names, streams, manner)
+        parts = network.inputs.named_shapes
+        write_inversion(output, search.family, result, shape, names, streams, manner, parts)
         return replace(result, kept=conclude(context))
 
 
