@@ -50,6 +50,13 @@ class Layout:
         return tuple((part.name, part.shape) for part in self.parts)
 
     @property
+    def number_names(self) -> tuple[str, ...] | None:
+        """``part[i]`` for each number where there are several parts; else None."""
+        if len(self.parts) == 1:
+            return None
+        return tuple(f"{part.name}[{k}]" for part in self.parts for k in range(part.size))
+
+    @property
     def offsets(self) -> dict[str, slice]:
         """Where each part lies."""
         places, start = {}, 0

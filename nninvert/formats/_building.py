@@ -42,7 +42,12 @@ def build(parsed: Parsed, path: str, options: ReadOptions) -> Network:
         network = wired_network(parsed, part, ends, first, source)
     except ShapeError as error:
         raise error.at(file=path) from error
-    return _with_layouts(network, parsed, options)
+    network = _with_layouts(network, parsed, options)
+    return replace(
+        network,
+        input_names=network.inputs.number_names,
+        output_names=network.outputs.number_names,
+    )
 
 
 def _with_layouts(network: Network, parsed: Parsed, options: ReadOptions) -> Network:

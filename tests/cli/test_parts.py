@@ -85,3 +85,13 @@ def test_check_and_info_open_it(two):
     ran = run("check", "m.h5", "--target", "y.npz")
     assert ran.code in (0, 4), ran.err
     assert run("info", "m.h5").code == 0
+
+
+def test_columns_of_tables_are_named_by_part_and_place(two):
+    ran = run("invert", "m.h5", "y.npz", "-o", "found.csv")
+    assert ran.code == 0, ran.err
+    header, *_ = (two / "found.csv").read_text().splitlines()
+    assert header == "a[0],a[1],a[2],a[3],b[0],b[1],b[2]"
+    ran = run("forward", "m.h5", "found.csv", "-o", "again.csv")
+    assert ran.code == 0, ran.err
+    assert (two / "again.csv").read_text().startswith("p[0],p[1],p[2],p[3],q[0]")
