@@ -35,10 +35,15 @@ def little_memory():
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
+UNREAD = ("initializer", "regularizer", "constraint")
+
+
 def _places(value, way=()):
-    """Every place in parsed JSON."""
+    """Every place in parsed JSON that any reader looks at."""
     inside = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in inside:
+        if str(key).endswith(UNREAD):
+            continue
         yield (*way, key)
         if isinstance(item, dict | list):
             yield from _places(item, (*way, key))
