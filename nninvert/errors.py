@@ -195,10 +195,6 @@ class OutputError(MachineError):
     """A result that could not be written; nothing half-written is left."""
 
 
-class MissingExtraError(MachineError):
-    """An optional package is needed; the message carries the command that installs it."""
-
-
 class Stopped(NninvertError):
     """The work was to end before there was anything to keep."""
 
