@@ -24,6 +24,24 @@ from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
 Shape = tuple[int, ...]
 
+MAX_UNITS = 1 << 28
+"""Numbers of one row of a signal."""
+
+
+def require_room(shape: Shape) -> None:
+    """Refuse signals of more numbers than any network has.
+
+    Raises
+    ------
+    UnsupportedLayerError
+    """
+    if size_of(shape) > MAX_UNITS:
+        raise UnsupportedLayerError(
+            "",
+            got=f"{size_of(shape):,} numbers in a row",
+            expected=f"at most {MAX_UNITS:,}",
+        )
+
 
 class Chain:
     """What an operator becomes.
@@ -71,7 +89,12 @@ class Chain:
         self.reshape((*(1,) * lead, *self.shape))
         pairs = zip(self.shape, shape, strict=True)
         counts = [want if have == 1 else 1 for have, want in pairs]
-        return self if self.shape == shape else self.then(Tile(self.shape, counts))
+        return self if self.shape == shape else self.repeat(counts)
+
+    def repeat(self, counts: Sequence[int]) -> Chain:
+        """Put everything behind itself, so many times along each axis."""
+        require_room(tuple(n * k for n, k in zip(self.shape, counts, strict=True)))
+        return self.then(Tile(self.shape, counts))
 
     def permute(self, axes: Sequence[int]) -> Chain:
         """Put the axes into another order: the new axis i is the old one axes[i]."""

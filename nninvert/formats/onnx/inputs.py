@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nninvert.formats.onnx.chain import MAX_UNITS
 from nninvert.formats.onnx.records import Length, ModelRecord, ValueRecord
 from nninvert.formats.onnx.tensors import FLOATS, TYPE_NAMES
 from nninvert.formats.onnx.values import Shape
+from nninvert.layers import size_of
 
 _WHOLE_NUMBERS = {2, 3, 4, 5, 6, 7, 12, 13}
 
@@ -83,6 +85,8 @@ def graph_input(model: ModelRecord, record: ValueRecord, batched: bool) -> Graph
         if told is None:
             return GraphInput(name, (), f"input '{name}' has open lengths: {_shown(shape)}")
         lengths = [told]
+    if size_of(tuple(lengths)) > MAX_UNITS:
+        return GraphInput(name, (), f"input '{name}' is too large: {_shown(shape)}")
     return GraphInput(name, tuple(lengths), "", whole)
 
 

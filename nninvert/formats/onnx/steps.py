@@ -16,6 +16,7 @@ from nninvert.errors import (
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Place, Step, problem_of
 from nninvert.formats.onnx.call import Call
+from nninvert.formats.onnx.chain import require_room
 from nninvert.formats.onnx.constants import Constants
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
@@ -237,6 +238,7 @@ class Walk:
                 self._values[name] = Unknown(len(self._steps) - 1)
 
     def _append(self, name: str, step: Step, layers: Sequence[Layer], call: Call) -> None:
+        require_room(layers[-1].output_shape)
         sources = step.sources if call.sources is None else call.sources
         built = replace(step, arrays=tuple(call.arrays), sources=sources).built(layers)
         self._steps.append(built)

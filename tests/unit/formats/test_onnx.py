@@ -538,6 +538,29 @@ class TestHostile:
         with pytest.raises(LimitError):
             load(path, plain([made, node("Mul", "x c", "y")], tensors, ("N", 4)))
 
+    @pytest.mark.parametrize(
+        "nodes",
+        [
+            [node("Tile", "x counts", "y")],
+            [node("Expand", "x far", "y")],
+            [node("Pad", "x pads", "y")],
+        ],
+        ids=["tiled", "expanded", "padded"],
+    )
+    def test_signals_that_grow(self, path, nodes):
+        tensors = [
+            tensor(np.array([1, 1 << 40]), "counts"),
+            tensor(np.array([1, 1 << 40]), "far"),
+            tensor(np.array([0, 1 << 40, 0, 0]), "pads"),
+        ]
+        with pytest.raises(UnsupportedLayerError, match=r"at most 268,435,456"):
+            load(path, plain(nodes, tensors, ("N", 1)))
+
+    def test_an_input_that_is_too_large(self, path):
+        content = plain([node("Relu", "x", "y")], [], ("N", 1 << 40))
+        with pytest.raises(UnsupportedLayerError, match="too large"):
+            load(path, content)
+
     def test_many_constants_have_a_limit_together(self, path, monkeypatch):
         monkeypatch.setattr("nninvert.formats.onnx.fold.MAX_FOLDED", 1000)
         nodes = [node("Neg", f"c{k}", f"c{k + 1}") for k in range(12)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats.onnx.call import Call
+from nninvert.formats.onnx.chain import require_room
 from nninvert.formats.onnx.operators.windows import padded
 from nninvert.formats.onnx.values import RowsMixed
 from nninvert.layers import (
@@ -14,7 +15,6 @@ from nninvert.layers import (
     Layer,
     Padding,
     SpaceToDepth,
-    Tile,
     UpSampling,
 )
 from nninvert.layers.max_pooling import GlobalMaxPooling, MaxPooling
@@ -90,6 +90,8 @@ class _Pooling:
         sizes = call.signal.shape[1:]
         self.padding = padded(call, sizes, size, self.strides, self.dilation)
         self.ceil_mode = bool(attributes.whole("ceil_mode", 0))
+        for length, (before, after), taps in zip(sizes, self.padding, size, strict=True):
+            require_room((length + before + after, taps))
 
 
 def _pooling(call: Call) -> _Pooling:
@@ -147,6 +149,8 @@ def _padded(
     if any(pair != (0, 0) for pair in cut):
         chain.then(Cropping(chain.shape, cut))
     if any(pair != (0, 0) for pair in grown):
+        sides = zip(chain.shape, grown, strict=True)
+        require_room(tuple(n + a + b for n, (a, b) in sides))
         kept = value if mode == "zeros" else 0.0
         chain.then(Padding(chain.shape, grown, mode=mode, value=kept))
     return chain.layers
@@ -173,6 +177,8 @@ def resize(call: Call) -> list[Layer]:
     chain = call.chain
     if factors == (1,) * rank:
         return chain.layers
+    sizes = zip(chain.shape[1:], factors, strict=True)
+    require_room((chain.shape[0], *(n * k for n, k in sizes)))
     return chain.then(
         UpSampling(chain.shape, factors, interpolation=kind, data_format=CHANNELS_FIRST)
     ).layers
@@ -251,7 +257,7 @@ def tile(call: Call) -> list[Layer]:
     counts = counts[call.rows :]
     if all(n == 1 for n in counts):
         return call.chain.layers
-    return call.chain.then(Tile(call.signal.shape, counts)).layers
+    return call.chain.repeat(counts).layers
 
 
 def expand(call: Call) -> list[Layer]:
@@ -272,5 +278,5 @@ def expand(call: Call) -> list[Layer]:
         counts.append(want if have == 1 else 1)
     chain = call.chain.reshape(full[call.rows :])
     if any(n != 1 for n in counts):
-        chain.then(Tile(chain.shape, counts))
+        chain.repeat(counts)
     return chain.layers

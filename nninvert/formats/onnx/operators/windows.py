@@ -12,6 +12,9 @@ from nninvert.layers.window_geometry import CHANNELS_FIRST
 
 Pairs = tuple[tuple[int, int], ...]
 
+_WIDEST = 1 << 20
+"""Padding of windows; a wider one is a mistake."""
+
 
 def convolution(call: Call) -> list[Layer]:
     """Channels first; the kernel is (out, in / groups, *taps)."""
@@ -94,8 +97,10 @@ def _per_axis(call: Call, name: str, rank: int) -> tuple[int, ...]:
 def _pads(call: Call, rank: int) -> Pairs:
     """ONNX names all befores, then all afters."""
     pads = call.attributes.wholes("pads") or (0,) * (2 * rank)
-    if len(pads) != 2 * rank:
-        raise FormatError("pads", got=str(pads), expected=f"{2 * rank} numbers")
+    if len(pads) != 2 * rank or min(pads) < 0 or max(pads) > _WIDEST:
+        raise FormatError(
+            "pads", got=str(pads), expected=f"{2 * rank} numbers from 0 to {_WIDEST}"
+        )
     return tuple(zip(pads[:rank], pads[rank:], strict=True))
 
 
