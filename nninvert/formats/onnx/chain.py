@@ -24,7 +24,7 @@ from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
 Shape = tuple[int, ...]
 
-MAX_UNITS = 1 << 28
+MAX_UNITS = 1 << 24
 """Numbers of one row of a signal."""
 
 

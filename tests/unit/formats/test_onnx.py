@@ -553,7 +553,7 @@ class TestHostile:
             tensor(np.array([1, 1 << 40]), "far"),
             tensor(np.array([0, 1 << 40, 0, 0]), "pads"),
         ]
-        with pytest.raises(UnsupportedLayerError, match=r"at most 268,435,456"):
+        with pytest.raises(UnsupportedLayerError, match=r"at most 16,777,216"):
             load(path, plain(nodes, tensors, ("N", 1)))
 
     def test_an_input_that_is_too_large(self, path):
