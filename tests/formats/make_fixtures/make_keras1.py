@@ -97,7 +97,7 @@ def save_graph(model, name, tests, inputs, end):
     x = [generator.uniform(-2.0, 2.0, (5, *s[1:])) for s in model.input_shape]
     x = [part.astype("float32") for part in x]
     golden = name.replace(".", "_") + "_golden.npz"
-    arrays = {f"x {key}": part.astype(float) for key, part in zip(inputs, x)}
+    arrays = {f"x {key}": part.astype(float) for key, part in zip(inputs, x)}  # noqa: B905 (Python 3.7)
     arrays[f"y {end}"] = model.predict(x).astype(float)
     numpy.savez_compressed(fixtures.path_of(golden), **arrays)
     fixtures.record(

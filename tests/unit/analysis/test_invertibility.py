@@ -189,9 +189,7 @@ def test_softmax_loses_a_direction_of_a_square_net(rng):
 
 
 @pytest.mark.parametrize("scale", [1.0, 50.0])
-@pytest.mark.parametrize(
-    "last", [Softmax((10,), -1), LayerNormalization((10,), (0,), 1.0)]
-)
+@pytest.mark.parametrize("last", [Softmax((10,), -1), LayerNormalization((10,), (0,), 1.0)])
 def test_a_constant_that_a_widening_does_not_reach_is_no_loss(rng, scale, last):
     matrix = scale * rng.standard_normal((10, 3))
     found = check(matrix, last)
