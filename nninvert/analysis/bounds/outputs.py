@@ -14,7 +14,7 @@ from nninvert.analysis.bounds.goal import Goal, goal_before, has_goal_before
 from nninvert.analysis.bounds.inputs import Inputs
 from nninvert.analysis.bounds.interval import interval_bounds
 from nninvert.analysis.bounds.program import Program, loosening, program
-from nninvert.analysis.bounds.relaxation import Relaxation, lower_bounds, relax
+from nninvert.analysis.bounds.relaxation import Relaxation, relax
 from nninvert.context import Context
 from nninvert.network import Network
 
@@ -120,8 +120,7 @@ class OutputBounds:
             A lower bound of ``direction @ (f(x) - target)`` over the box of inputs; -inf
             where none is known.
         """
-        found = self.relaxation
-        least = lower_bounds(direction, found.steps, found.boxes)
+        least = self.relaxation.lower_bounds(direction)
         there = (direction * target).sum(axis=1)
         size = np.abs(direction * target).sum(axis=1) + np.abs(least)
         return np.asarray(least - there - 4.0 * target.shape[1] * tolerances.EPS64 * size)

@@ -62,11 +62,26 @@ class Relaxation:
     boxes : tuple of Box
         Of what enters each segment, and of the outputs.
     steps : tuple of Step
-        One for each segment; empty where a matrix is too large to be held.
+        One for each segment; empty where a matrix is too large to be held, or where the
+        time did not suffice.
     """
 
     boxes: tuple[Box, ...]
     steps: tuple[Step, ...]
+
+    def lower_bounds(self, coefficients: Float64) -> Float64:
+        """A guaranteed lower bound of each ``coefficients @ y``, y being outputs.
+
+        Parameters
+        ----------
+        coefficients : float64 array, shape (q, n_out)
+
+        Returns
+        -------
+        float64 array, shape (q,), -inf where nothing is known.
+        """
+        boxes = self.boxes if self.steps else self.boxes[-1:]
+        return lower_bounds(coefficients, self.steps, boxes)
 
     @property
     def outputs(self) -> Box:

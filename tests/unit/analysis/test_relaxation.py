@@ -269,3 +269,21 @@ def test_layers_of_which_only_bounds_are_known_may_change_the_size(wide, rng):
     assert ((x >= found.outputs.lower) & (x <= found.outputs.upper)).all()
     middle = found.boxes[2]
     assert np.isfinite(middle.lower).all() == (not wide)
+
+
+def test_a_relaxation_that_time_ended_bounds_by_intervals(rng):
+    net = network(rng.standard_normal((5, 3)), "tanh", rng.standard_normal((2, 5)))
+    lower, upper = np.full(3, -1.0), np.full(3, 1.0)
+    context = Context()
+    context.interrupt()
+    found = relax(net, lower, upper, context)
+    assert found.steps == ()
+    directions = rng.standard_normal((20, 2))
+    least = found.lower_bounds(directions)
+    y = net.forward(rng.uniform(-1.0, 1.0, (500, 3)))
+    assert (least[:, None] <= directions @ y.T).all()
+    assert np.isfinite(least).all()
+    # With all steps they are closer.
+    whole = relax(net, lower, upper, Context()).lower_bounds(directions)
+    assert (whole >= least).all()
+    assert (whole > least).any()
