@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,8 @@ def read_parts(path: str, parts: Sequence[NamedShape], field: str) -> LoadedArra
     InputError
         If an array cannot be read, holds no numbers, or has another shape.
     """
-    if not is_npz(path):
+    # What is read from a pipe to see what it holds is lost for who reads it next.
+    if not os.path.isfile(path) or not is_npz(path):
         return None
     listing = list_npz(path)
     if not any(name in listing.arrays for name, _ in parts):
