@@ -69,9 +69,14 @@ def _wants_nearest(problem: Problem) -> bool:
 
 def _searched(problem: Problem, start: Float64 | None) -> Found:
     if start is None or not np.isfinite(start).all(axis=1).any():
-        return search(problem, [problem.begin, *branch_starts(problem, WAYS)])
+        return search(problem, [problem.begin], _ways_back)
     # The layerwise methods that begin a plan have tried the other branches.
     return search(problem, [start, problem.begin])
+
+
+def _ways_back(problem: Problem) -> Float64:
+    """Starts on several branches of the activations."""
+    return branch_starts(problem, WAYS)
 
 
 def _walked(problem: Problem, found: Attempt) -> Attempt:
@@ -140,7 +145,7 @@ def _improved(problem: Problem, found: Attempt, left: NDArray[np.int64]) -> Atte
     """The same with rows replaced in which the search reached what was asked for."""
     part = problem.take(left)
     start = problem.domain.clip(np.nan_to_num(found.x[left]))
-    reached = search(part, [start, *branch_starts(part, WAYS)])
+    reached = search(part, [start], _ways_back)
     solved = np.flatnonzero(reached.solved)
     if not solved.size:
         return found

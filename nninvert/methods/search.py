@@ -25,6 +25,7 @@ Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
 Remember = Callable[[Index, Float64], None]
+Starts = Callable[[Problem], Float64]
 
 STAGES = (4, 12, 32, 64, 128, 256, 512)
 """Starts in each stage, tried where the stages before did not succeed: together 1008. On
@@ -99,7 +100,9 @@ class Ends:
     solved: Mask
 
 
-def search(problem: Problem, starts: Sequence[Float64]) -> Found:
+def search(
+    problem: Problem, starts: Sequence[Float64], dearer: Starts | None = None
+) -> Found:
     """Solve f(x) = y for every row: from given starts, then from random ones.
 
     Parameters
@@ -108,6 +111,9 @@ def search(problem: Problem, starts: Sequence[Float64]) -> Found:
         Its bounds are kept; inequalities and whole numbers are not looked at.
     starts : sequence of float64 arrays, shape (rows, n_in)
         Tried in one batch first; rows that are not finite begin at `near`. At least one.
+    dearer : callable, default None
+        Makes more starts, shape (s, rows, n_in), for the problem of the rows that these and
+        the first random ones leave: for what takes longer to find than most rows need.
 
     Returns
     -------
@@ -120,7 +126,7 @@ def search(problem: Problem, starts: Sequence[Float64]) -> Found:
     `SECONDS_PER_ROW` each. In the end the best point of each row that is not solved is
     brought to rest: it is a local least-squares point, each output relative to its size.
     """
-    return _Search(problem).run(starts)
+    return _Search(problem).run(starts, dearer)
 
 
 def solutions(problem: Problem, starts: Float64) -> Ends:
@@ -173,7 +179,7 @@ class _Search:
         self.solved = np.zeros(rows, dtype=np.bool_)
         self.tried = np.zeros(rows, dtype=np.int64)
 
-    def run(self, starts: Sequence[Float64]) -> Found:
+    def run(self, starts: Sequence[Float64], dearer: Starts | None) -> Found:
         """The stages, then the end."""
         rows = self.problem.rows
         first = np.stack([self._usable(start) for start in starts])
@@ -184,7 +190,9 @@ class _Search:
             self._try(np.arange(rows), first, self.ways.direct, self.pool.enter, np.inf)
             begun = time.monotonic()
             limit = begun + SECONDS_PER_ROW * self._open().size
-            for count in STAGES:
+            for stage, count in enumerate(STAGES):
+                if stage == 1 and dearer is not None:
+                    self._try_dearer(dearer)
                 chosen = self._open()
                 if not chosen.size or self.context.should_stop():
                     break
@@ -193,6 +201,12 @@ class _Search:
                 self._stage(chosen, count, limit)
             stopped = self._finish()
         return Found(self.x, self.solved, stopped, self.error, self.tried)
+
+    def _try_dearer(self, make: Starts) -> None:
+        rows = self._open()
+        if rows.size and not self.context.should_stop():
+            starts = self.problem.domain.clip(make(self.problem.take(rows)))
+            self._try(rows, starts, self.ways.direct, self.pool.enter, np.inf)
 
     def _usable(self, start: Float64) -> Float64:
         finite = np.isfinite(start).all(axis=1, keepdims=True)
