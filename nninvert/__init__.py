@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nninvert.api import Session, check, factor, forward, from_arrays, invert, load
     from nninvert.context import Context
     from nninvert.errors import NninvertError
-    from nninvert.formats import save
+    from nninvert.formats import FileLayer, save
     from nninvert.network import Network
     from nninvert.outcome import RowStatus, Uniqueness, Verdict
     from nninvert.result import CheckReport, InversionResult
@@ -35,6 +35,7 @@ _HOMES = {
     "factor": "nninvert.api",
     "forward": "nninvert.api",
     "Session": "nninvert.api",
+    "FileLayer": "nninvert.formats",
     "save": "nninvert.formats",
     "Network": "nninvert.network",
     "Context": "nninvert.context",
@@ -49,6 +50,7 @@ _HOMES = {
 __all__ = [
     "CheckReport",
     "Context",
+    "FileLayer",
     "InversionResult",
     "Network",
     "NninvertError",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import formats
 from nninvert.api.asking import Values, stored
 from nninvert.api.scaling import in_units
-from nninvert.formats import ReadOptions
+from nninvert.formats import MakeLayer, ReadOptions
 from nninvert.methods.question import as_rows
 from nninvert.network import Network
 
@@ -25,6 +27,7 @@ def load(
     config: str | None = None,
     input_scaler: str | None = None,
     output_scaler: str | None = None,
+    layers: Mapping[str, MakeLayer] | None = None,
 ) -> Network:
     """Read a network from a file.
 
@@ -44,14 +47,31 @@ def load(
         Files that say how inputs and outputs were scaled for training: mean and scale,
         or min and max; NPZ or CSV, see `nninvert.arrays.scaler`. The network then takes
         and gives numbers in the units of the data.
+    layers : mapping of str to function or None, default None
+        For Keras and ONNX: layers of your own, by the name of the class in the file. A
+        function takes a `FileLayer` and returns a `Layer`, of nninvert's or a subclass of
+        `nninvert.layers.SearchedLayer` or `AffineLayer`. Names are "Scale" or
+        "Package>Scale" of Keras, "Scale" or "domain::Scale" of ONNX. What nninvert reads
+        itself only the full name replaces: "keras>Dense", "ai.onnx::Gemm". Names that are
+        not in the file are ignored. Nothing from the file is run.
 
     Raises
     ------
     FormatError
         If the file is no model that can be read; `UnsupportedLayerError` names all layers
         that are not known.
+    UsageError
+        If a function of `layers` gives no layer, or one of other shapes than it says; if
+        a short name in it is that of a class that nninvert reads itself.
     """
-    options = ReadOptions(activations, orientation, first=first, until=until, config=config)
+    options = ReadOptions(
+        activations,
+        orientation,
+        first=first,
+        until=until,
+        config=config,
+        layers=layers or {},
+    )
     return in_units(formats.load(path, options), input_scaler, output_scaler)
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nninvert import hdf5
-from nninvert.errors import UsageError
+from nninvert.errors import UsageError, shortlist
 from nninvert.formats._base import Reader
 from nninvert.formats._description import Description, LayerDescription
 from nninvert.formats._options import ORIENTATIONS, ReadOptions
+from nninvert.formats.file_layer import FileLayer, MakeLayer
 from nninvert.formats.from_arrays import from_arrays
 from nninvert.formats.impostors import refusal, refuse_directory
 from nninvert.formats.keras_apart import KerasTree
@@ -37,8 +38,10 @@ __all__ = [
     "ORIENTATIONS",
     "READERS",
     "Description",
+    "FileLayer",
     "FormatRow",
     "LayerDescription",
+    "MakeLayer",
     "ReadOptions",
     "Reader",
     "candidates",
@@ -166,5 +169,19 @@ def _reader(path: str, options: ReadOptions) -> Reader:
                     because=f"this file is of another kind: {reader.name}",
                     file=path,
                 )
+            _require_classes(path, options, reader)
             return reader
     raise refusal(head, path)
+
+
+def _require_classes(path: str, options: ReadOptions, reader: Reader) -> None:
+    """Refuse layers of the user's where the file names no classes."""
+    apart = reader.takes_config and options.config is None
+    if options.layers and (apart or not reader.takes_layers):
+        raise UsageError(
+            "layers",
+            got=shortlist([repr(name) for name in options.layers]),
+            expected="nothing",
+            because=f"this file names no classes of layers: {reader.name}",
+            file=path,
+        )

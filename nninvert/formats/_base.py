@@ -25,12 +25,15 @@ class Reader(ABC):
         What is read of it, one line for the README's table.
     takes_config : bool
         Whether the architecture can come from another file.
+    takes_layers : bool
+        Whether it names classes of layers, so that users can build some themselves.
     """
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     reads: ClassVar[str]
     takes_config: ClassVar[bool] = False
+    takes_layers: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, head: bytes, path: str) -> bool:

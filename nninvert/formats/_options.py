@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nninvert.errors import UsageError
+from nninvert.formats.file_layer import MakeLayer
 
 OUT_IN = "out,in"
 IN_OUT = "in,out"
@@ -34,6 +36,9 @@ class ReadOptions:
     first, until : str or None
         Read only the part from layer `first` to layer `until`, both inclusive, each a
         name or an index; layers outside it need not be known. None: the network's ends.
+    layers : mapping of str to function
+        The user's own layers: from the name of a class in the file to a function that
+        builds it from a `FileLayer`; see `nninvert.load`.
     """
 
     activations: str | None = None
@@ -41,6 +46,7 @@ class ReadOptions:
     first: str | None = None
     until: str | None = None
     config: str | None = None
+    layers: Mapping[str, MakeLayer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.orientation is not None and self.orientation not in ORIENTATIONS:

@@ -35,6 +35,7 @@ class ArchitectureApart(BareReader):
     """Weights of a Keras model, with ``--config`` or as bare weights."""
 
     takes_config = True
+    takes_layers = True
 
     @abstractmethod
     @contextmanager
@@ -59,7 +60,7 @@ class ArchitectureApart(BareReader):
             with self.arrays(path, model) as (arrays, origin):
                 name = f"{self.name}, architecture from {os.path.basename(options.config)}"
                 origin = replace(origin, keras=keras or origin.keras)
-                return parsed_model(model, arrays, origin, name)
+                return parsed_model(model, arrays, origin, name, options.layers)
         except NninvertError as error:
             raise error.at(file=path) from error
 

@@ -29,6 +29,7 @@ from nninvert.formats._base import Reader
 from nninvert.formats._json import MAX_JSON_BYTES, Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
+from nninvert.formats.file_layer import LayerMakers
 from nninvert.formats.keras_build import parsed_model
 from nninvert.formats.keras_class import Origin
 from nninvert.formats.keras_config import major, model_from_json
@@ -47,6 +48,7 @@ class KerasArchive(Reader):
 
     name = "Keras archive"
     suffixes = (".keras",)
+    takes_layers = True
     reads = (
         "whole models of Keras 3 and of tf.keras from 2.12 on, Sequential, functional and "
         "nested, as model.save('m.keras') writes them"
@@ -61,19 +63,20 @@ class KerasArchive(Reader):
         refuse_bare_options(path, options)
         try:
             with open_archive(path, path, _EXPECTED) as archive:
-                return _parse(archive, path)
+                return _parse(archive, path, options.layers)
         except NninvertError as error:
             raise error.at(file=path) from error
 
 
-def _parse(archive: zipfile.ZipFile, path: str) -> Parsed:
+def _parse(archive: zipfile.ZipFile, path: str, makers: LayerMakers) -> Parsed:
     members = {info.filename: info for info in check_names(archive, path)}
     config = _json(archive, members, CONFIG, path)
     keras = major(_json(archive, members, METADATA, path).text("keras_version"))
     model = model_from_json(config)
     with _weights(archive, _member(members, WEIGHTS), path) as (file, inside):
         arrays = arrays_of_tree(model, [file], inside)
-        return parsed_model(model, arrays, Origin(keras), f"Keras {keras} archive")
+        name = f"Keras {keras} archive"
+        return parsed_model(model, arrays, Origin(keras), name, makers)
 
 
 def _member(members: dict[str, zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:

@@ -10,6 +10,13 @@ from nninvert.formats._arrays import StoredArray
 from nninvert.formats._description import PartialShape
 from nninvert.formats._json import Fields
 from nninvert.formats._steps import Parsed, Place, Step, problem_of
+from nninvert.formats.file_layer import (
+    FileLayer,
+    LayerMakers,
+    MakeLayer,
+    chosen,
+    made_by,
+)
 from nninvert.formats.keras_class import LayerData, Origin, fixed
 from nninvert.formats.keras_config import KerasLayer, KerasModel, is_custom
 from nninvert.formats.keras_dialects import operation
@@ -29,7 +36,11 @@ Arrays = Mapping[tuple[int, ...], Sequence[StoredArray] | None]
 
 
 def parsed_model(
-    model: KerasModel, arrays: Arrays, origin: Origin, format_name: str
+    model: KerasModel,
+    arrays: Arrays,
+    origin: Origin,
+    format_name: str,
+    makers: LayerMakers,
 ) -> Parsed:
     """Build every layer that is known.
 
@@ -40,6 +51,8 @@ def parsed_model(
     origin : Origin
     format_name : str
         For people.
+    makers : mapping of str to function
+        The user's own layers.
 
     Raises
     ------
@@ -60,7 +73,7 @@ def parsed_model(
             arrays=tuple(given or ()),
             input_shape=shapes[0] if len(shapes) == 1 else None,
         )
-        steps.append(_built(step, use, shapes, given, origin))
+        steps.append(_built(step, use, shapes, given, origin, makers))
     names = tuple(name for name, _, _ in model.inputs)
     ends = tuple(_of_input(k, steps, inputs, names) for k in outputs)
     return Parsed(
@@ -165,6 +178,7 @@ def _built(
     shapes: tuple[PartialShape | None, ...],
     given: Sequence[StoredArray] | None,
     origin: Origin,
+    makers: LayerMakers,
 ) -> Step:
     """The step with its layers, or with its problem."""
     layer = use.layer
@@ -173,6 +187,9 @@ def _built(
     try:
         if layer.is_function:
             return _operated(step, use, shapes)
+        make = _maker(layer, makers)
+        if make is not None:
+            return _by_user(step, use, shapes, given, make)
         reason = problem(layer)
         if reason:
             return step.failed(reason)
@@ -181,6 +198,34 @@ def _built(
         return step.failed(problem_of(error))
     except NninvertError as error:
         raise _as_format_error(error).at(layer=(step.index, step.name)) from error
+
+
+def _maker(layer: KerasLayer, makers: LayerMakers) -> MakeLayer | None:
+    """The user's function for a class; "keras" is the package of Keras's own."""
+    short = layer.class_name.rpartition(">")[2]
+    own = "" if layer.custom else f"keras>{short}"
+    return chosen(makers, layer.registered or own, short, not problem(layer))
+
+
+def _by_user(
+    step: Step,
+    use: Use,
+    shapes: tuple[PartialShape | None, ...],
+    given: Sequence[StoredArray] | None,
+    make: MakeLayer,
+) -> Step:
+    """A layer of the user's, which takes one tensor and gives one."""
+    if given is None:
+        return step.failed("its weights lie among those of layers that are not supported")
+    if len(shapes) != 1:
+        return step.failed(f"called on {len(shapes)} tensors")
+    if use.output:
+        return step.failed(f"its output {use.output} is used")
+    config = use.layer.config
+    values = {name: config.raw(name) for name in config}
+    name = use.layer.class_name
+    data = FileLayer(name, step.name, values, tuple(given), fixed(shapes[0]))
+    return step.built([made_by(make, data)])
 
 
 def _operated(step: Step, use: Use, shapes: tuple[PartialShape | None, ...]) -> Step:

@@ -50,6 +50,8 @@ class KerasLayer:
     name : str
     class_name : str
     config : Fields
+    registered : str
+        Its name with that of its package, as "Custom>Scale"; "" where the file has none.
     custom : bool
         Not Keras's own class, whatever its name is.
     is_operation : bool
@@ -64,6 +66,7 @@ class KerasLayer:
     name: str
     class_name: str
     config: Fields
+    registered: str
     custom: bool
     is_operation: bool
     build_shape: PartialShape | None
@@ -181,11 +184,18 @@ def _layer(entry: Fields, key: tuple[int, ...]) -> KerasLayer:
         name=name or class_name.lower(),
         class_name=class_name,
         config=config,
+        registered=_registered(entry),
         custom=custom,
         is_operation=str(entry.raw("module")).startswith(_OPERATIONS),
         build_shape=_without_batch(build) if _is_one_shape(build) else None,
         model=model,
     )
+
+
+def _registered(entry: Fields) -> str:
+    """The full name of a class that somebody registered: where Keras 2 and 3 put it."""
+    named = entry.raw("registered_name"), entry.raw("class_name")
+    return next((name for name in named if isinstance(name, str) and ">" in name), "")
 
 
 def is_custom(entry: Fields) -> bool:

@@ -19,6 +19,7 @@ from nninvert.formats._json import Fields, parse_json
 from nninvert.formats._options import IN_OUT, ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
 from nninvert.formats.bare_names import BareWeights, bare_layer
+from nninvert.formats.file_layer import LayerMakers
 from nninvert.formats.keras_apart import ArchitectureApart
 from nninvert.formats.keras_build import Arrays, parsed_model
 from nninvert.formats.keras_class import Origin
@@ -42,6 +43,7 @@ class KerasHdf5(Reader):
 
     name = "Keras HDF5"
     suffixes = _SUFFIXES
+    takes_layers = True
     reads = (
         "whole models of Keras 1, 2, tf.keras and 3, Sequential, functional and nested, "
         "as model.save('m.h5') writes them"
@@ -59,7 +61,7 @@ class KerasHdf5(Reader):
         refuse_bare_options(path, options)
         try:
             with hdf5.open_hdf5(path) as file:
-                return _parse_model(file)
+                return _parse_model(file, options.layers)
         except NninvertError as error:
             raise error.at(file=path) from error
 
@@ -145,7 +147,7 @@ def _version(file: h5py.File, weights: h5py.Group) -> str:
     )
 
 
-def _parse_model(file: h5py.File) -> Parsed:
+def _parse_model(file: h5py.File, makers: LayerMakers) -> Parsed:
     import h5py
 
     backend = hdf5.attribute_text(file, "backend")
@@ -174,7 +176,7 @@ def _parse_model(file: h5py.File) -> Parsed:
     groups = _groups(weights)
     arrays = assign(model, groups, keras)
     origin = Origin(keras, _is_of_theano(keras, backend, groups))
-    return parsed_model(model, arrays, origin, f"Keras {keras} HDF5")
+    return parsed_model(model, arrays, origin, f"Keras {keras} HDF5", makers)
 
 
 def _is_of_theano(

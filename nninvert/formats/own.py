@@ -22,7 +22,7 @@ from nninvert.formats._json import Fields, parse_json
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed, Place, Step
 from nninvert.formats.sparse import layout_of, separated, with_sparse
-from nninvert.layers import Graph, Node, Shape, Weights
+from nninvert.layers import LAYERS, Graph, Node, Shape, Weights
 from nninvert.layout import Layout, Part
 from nninvert.linalg.sparse import SparseMatrix
 from nninvert.linalg.stored import StoredMatrix
@@ -149,7 +149,7 @@ def save(network: Network, path: str) -> None:
     Raises
     ------
     UsageError
-        For another suffix.
+        For another suffix, or a layer of the user's: no file can hold its code.
     OutputError
         If it cannot be written.
     """
@@ -163,8 +163,26 @@ def save(network: Network, path: str) -> None:
             expected="a name that ends in .h5, .hdf5 or .npz",
             file=path,
         )
+    _refuse_layers_of_users(network.graph, path)
     with atomic_output(path) as stream:
         write(stream, _to_document(network), separated(network.graph.weights()))
+
+
+def _refuse_layers_of_users(graph: Graph, path: str) -> None:
+    """Refuse layers that are in no registry, wherever they are."""
+    for node in graph.wiring.nodes:
+        if isinstance(node.layer, Graph):
+            _refuse_layers_of_users(node.layer, path)
+        elif LAYERS.get(node.layer.kind) is not type(node.layer):
+            raise UsageError(
+                "kind",
+                got=f"a layer of class {type(node.layer).__name__}",
+                expected="layers of nninvert's own",
+                because="a file holds numbers, not the code of others",
+                next_step="Keep the original file, and load it with layers= again.",
+                file=path,
+                layer=(node.index, node.name),
+            )
 
 
 def _to_document(network: Network) -> str:

@@ -54,6 +54,7 @@ from nninvert.layers.transposed_convolution import TransposedConvolution
 from nninvert.layers.unit_normalization import UnitNormalization
 from nninvert.layers.unit_scaling import UnitScaling
 from nninvert.layers.upsampling import UpSampling
+from nninvert.layers.user import AffineLayer, DenseLinearization, SearchedLayer
 from nninvert.layers.wiring import Node
 
 LAYERS: dict[str, type[Layer]] = {
@@ -125,6 +126,7 @@ __all__ = [
     "AdaptiveAveragePooling",
     "AdaptiveMaxPooling",
     "Add",
+    "AffineLayer",
     "AffineRun",
     "Average",
     "AveragePooling",
@@ -135,6 +137,7 @@ __all__ = [
     "Convolution",
     "Cropping",
     "Dense",
+    "DenseLinearization",
     "DepthToSpace",
     "DiagonalLayer",
     "Divide",
@@ -169,6 +172,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SearchedLayer",
     "Segment",
     "Shape",
     "Slice",

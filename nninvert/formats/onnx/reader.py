@@ -10,6 +10,7 @@ from nninvert.files import regular_size, unreadable
 from nninvert.formats._base import Reader
 from nninvert.formats._options import ReadOptions, refuse_bare_options
 from nninvert.formats._steps import Parsed
+from nninvert.formats.file_layer import LayerMakers
 from nninvert.formats.onnx.constants import Constants
 from nninvert.formats.onnx.functions import inline
 from nninvert.formats.onnx.inputs import (
@@ -21,6 +22,7 @@ from nninvert.formats.onnx.inputs import (
 from nninvert.formats.onnx.model import GRAPH, MODEL_FIELDS, read_model
 from nninvert.formats.onnx.records import ModelRecord
 from nninvert.formats.onnx.steps import Walk
+from nninvert.formats.onnx.users import keep_calls
 from nninvert.formats.onnx.wire import Kind, Wire
 
 OLDEST, NEWEST = 7, 28
@@ -35,6 +37,7 @@ class Onnx(Reader):
 
     name = "ONNX"
     suffixes = (".onnx",)
+    takes_layers = True
     reads = (
         "graphs of standard operators, opsets 7 to 28, as torch.onnx, tf2onnx, keras2onnx "
         "and skl2onnx write them; weights inside or in files beside; nothing to install"
@@ -53,9 +56,10 @@ class Onnx(Reader):
             with FileIO(path) as stream:
                 wire = Wire(path, stream, regular_size(path))
                 model = read_model(wire)
+                keep_calls(model, options.layers)
                 inline(model)
                 _require_opset(model)
-                return _parsed(model, wire)
+                return _parsed(model, wire, options.layers)
         except NninvertError as error:
             raise error.at(file=path) from error
         except OSError as error:
@@ -87,7 +91,7 @@ def _require_opset(model: ModelRecord) -> None:
         )
 
 
-def _parsed(model: ModelRecord, wire: Wire) -> Parsed:
+def _parsed(model: ModelRecord, wire: Wire, makers: LayerMakers) -> Parsed:
     """Read with a batch; as one x where the file's lengths only make sense that way."""
     constants = Constants(model, wire)
     records = inputs_of(model)
@@ -96,13 +100,13 @@ def _parsed(model: ModelRecord, wire: Wire) -> Parsed:
     if model.producer.strip():
         name += f" by {model.producer.strip()}"
     batched = all(has_batch(record) for record in records)
-    walk = Walk(
-        model, constants, [graph_input(model, r, batched) for r in records], batched
-    )
+    inputs = [graph_input(model, r, batched) for r in records]
+    walk = Walk(model, constants, inputs, batched, makers)
     parsed = walk.parsed(name, notes)
     if not batched or not walk.mixed or not all(may_be_one_row(r) for r in records):
         return parsed
-    whole = Walk(model, constants, [graph_input(model, r, False) for r in records], False)
+    inputs = [graph_input(model, r, False) for r in records]
+    whole = Walk(model, constants, inputs, False, makers)
     other = whole.parsed(
         name, [*notes, "the graph mixes what could be rows: the whole input is one x"]
     )

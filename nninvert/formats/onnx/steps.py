@@ -12,9 +12,11 @@ from nninvert.errors import (
     NninvertError,
     ShapeError,
     UnsupportedLayerError,
+    UsageError,
 )
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Place, Step, problem_of
+from nninvert.formats.file_layer import LayerMakers, MakeLayer
 from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import require_room
 from nninvert.formats.onnx.constants import Constants
@@ -25,6 +27,7 @@ from nninvert.formats.onnx.operators import OPERATORS, SEVERAL
 from nninvert.formats.onnx.order import ordered
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
 from nninvert.formats.onnx.records import ModelRecord, NodeRecord
+from nninvert.formats.onnx.users import by_user, maker
 from nninvert.formats.onnx.values import RowsMixed, Shape, Signal, Unknown, Value
 from nninvert.layers import Identity, Layer, LayerNormalization, RMSNormalization
 
@@ -40,6 +43,8 @@ class Walk:
         Those that are no initialisers.
     batched : bool
         Whether the first axis of all inputs is the batch.
+    makers : mapping of str to function
+        The user's own layers.
 
     Attributes
     ----------
@@ -53,7 +58,9 @@ class Walk:
         constants: Constants,
         inputs: Sequence[GraphInput],
         batched: bool,
+        makers: LayerMakers,
     ) -> None:
+        self._users = makers
         self._model, self._constants, self._batched = model, constants, batched
         self._inputs = list(inputs)
         self._count = stated_rows(inputs_of(model))
@@ -153,14 +160,18 @@ class Walk:
                 raise error.at(layer=("?", place.name)) from error
             self._values.update(zip(node.outputs, found, strict=False))
             return
-        if self._normalise(node, step):
+        try:
+            make = maker(self._users, node, self._knows(node))
+        except UsageError as error:
+            raise error.at(layer=("?", place.name)) from error
+        if make is None and self._normalise(node, step):
             return
-        problem = self._problem(node, given)
+        problem = self._problem(node, given, make is not None)
         if problem:
             self._fail(node, step, problem)
             return
         call = Call(node, opset, given, self._batched, self._count)
-        self._build(node, step, call)
+        self._build(node, step, call, make)
 
     def _normalise(self, node: NodeRecord, step: Step) -> bool:
         """Make one step of a normalisation that ends with this node."""
@@ -183,12 +194,17 @@ class Walk:
         self._made(node, node.outputs[0], self._steps[-1])
         return True
 
-    def _problem(self, node: NodeRecord, given: Sequence[Value | None]) -> str:
+    def _knows(self, node: NodeRecord) -> bool:
+        """Whether nninvert reads the operator itself."""
+        key = (node.domain, node.op_type)
+        return key in OPERATORS or key in SEVERAL or self._recogniser.may_know(node)
+
+    def _problem(
+        self, node: NodeRecord, given: Sequence[Value | None], of_user: bool
+    ) -> str:
         """Why no operator can be asked; "" if one can."""
         inherited = [self._problems[name] for name in node.inputs if name in self._problems]
-        key = (node.domain, node.op_type)
-        known = key in OPERATORS or key in SEVERAL or self._recogniser.may_know(node)
-        if not known:
+        if not of_user and not self._knows(node):
             return "not supported"
         if inherited:
             return inherited[0]
@@ -201,10 +217,16 @@ class Walk:
             return f"{node.graphs[0]}: a graph or a type, not supported"
         return ""
 
-    def _build(self, node: NodeRecord, step: Step, call: Call) -> None:
+    def _build(
+        self, node: NodeRecord, step: Step, call: Call, make: MakeLayer | None
+    ) -> None:
         """Make the node's steps."""
         key = (node.domain, node.op_type)
         try:
+            if make is not None:
+                self._append(node.outputs[0], step, by_user(make, call, step.name), call)
+                self._refuse_further(node, step)
+                return
             if key in SEVERAL:
                 for name, layers in zip(node.outputs, SEVERAL[key](call), strict=True):
                     self._append(name, _renamed(step, name), layers, call)
@@ -220,6 +242,8 @@ class Walk:
                 return
             self._append(node.outputs[0], step, OPERATORS[key](call), call)
             self._refuse_further(node, step)
+        except UsageError as error:
+            raise error.at(layer=("?", step.name)) from error
         except RowsMixed as error:
             self.mixed = True
             self._fail(node, step, problem_of(error))
