@@ -19,14 +19,10 @@ from nninvert.linalg.box import Box
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.norms import row_norms
 from nninvert.methods._base import Attempt, Method
-from nninvert.methods.branches import branch_starts, has_branches
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
 
 Float64 = NDArray[np.float64]
-
-WAYS = 8
-"""Ways back on other branches that are tried in rows that miss their target."""
 
 
 class Exact(Method):
@@ -85,34 +81,7 @@ def pull_back(problem: Problem) -> Attempt:
         _allowed(problem),
     )
     x, stopped = refine(problem, found.x.reshape(rows, -1))
-    _try_other_branches(problem, x, stopped)
     return Attempt(x, stopped, departures(network, found), found)
-
-
-def _try_other_branches(problem: Problem, x: Float64, stopped: NDArray[np.bool_]) -> None:
-    """Replace x in rows that miss their target and that another way back serves better."""
-    if not has_branches(problem):
-        return
-    missed = np.flatnonzero(~_meets(problem, x))
-    if not missed.size:
-        return
-    part = problem.take(missed)
-    error, _ = _misfit(part, x[missed])
-    for start in branch_starts(part, WAYS):
-        if problem.context.should_stop():
-            break
-        found, late = refine(part, start)
-        new, _ = _misfit(part, found)
-        better = new < error
-        error = np.minimum(new, error)
-        x[missed[better]], stopped[missed[better]] = found[better], late[better]
-
-
-def _meets(problem: Problem, x: Float64) -> NDArray[np.bool_]:
-    """Rows in which f(x) is within the tolerance of every wanted output."""
-    fitted, terms = problem.evaluated(x)
-    near = np.abs(fitted - problem.targets.values) <= problem.tolerance(terms)
-    return np.asarray((near | ~problem.targets.wanted).all(axis=1))
 
 
 def _allowed(problem: Problem) -> Box:

@@ -22,7 +22,7 @@ VECTORS = 64
 by its products only."""
 
 WAYS = 8
-"""Ways back on different branches that are searched from where nothing was tried before."""
+"""Ways back on different branches that are searched from in rows that plain starts leave."""
 
 WALK_STEPS = 3000
 """Of a walk along kinks: those that succeed took 500 to 2,500 on deep leaky networks."""
@@ -70,8 +70,7 @@ def _wants_nearest(problem: Problem) -> bool:
 def _searched(problem: Problem, start: Float64 | None) -> Found:
     if start is None or not np.isfinite(start).all(axis=1).any():
         return search(problem, [problem.begin], _ways_back)
-    # The layerwise methods that begin a plan have tried the other branches.
-    return search(problem, [start, problem.begin])
+    return search(problem, [start, problem.begin], _ways_back)
 
 
 def _ways_back(problem: Problem) -> Float64:
