@@ -22,7 +22,7 @@ VECTORS = 64
 by its products only."""
 
 WAYS = 8
-"""Ways back on different branches that are searched from in rows that plain starts leave."""
+"""Ways back on different branches that are searched from where plain starts fail."""
 
 WALK_STEPS = 3000
 """Of a walk along kinks: those that succeed took 500 to 2,500 on deep leaky networks."""
