@@ -20,6 +20,7 @@ from nninvert.layers.average_pooling import (
 )
 from nninvert.layers.block import Block, LinearBlock
 from nninvert.layers.centred import GroupNormalization, LayerNormalization
+from nninvert.layers.contraction import Contraction
 from nninvert.layers.convolution import Convolution
 from nninvert.layers.dense import Dense
 from nninvert.layers.depth_space import DepthToSpace, SpaceToDepth
@@ -67,6 +68,7 @@ LAYERS: dict[str, type[Layer]] = {
         AveragePooling,
         BatchNormalization,
         Concatenate,
+        Contraction,
         Convolution,
         Cropping,
         Dense,
@@ -134,6 +136,7 @@ __all__ = [
     "Block",
     "Combination",
     "Concatenate",
+    "Contraction",
     "Convolution",
     "Cropping",
     "Dense",
