@@ -7,7 +7,7 @@ Methods, bounds and files see flat rows (batch, n); layers see (batch, *shape). 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,3 +86,15 @@ class Layout:
             part.name: flat[:, self.offsets[part.name]].reshape(batch, *part.shape)
             for part in self.parts
         }
+
+
+def names_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that occur once: the second "y" becomes "y_1"."""
+    found: dict[str, None] = {}
+    for name in names:
+        made, count = name, 0
+        while made in found:
+            count += 1
+            made = f"{name}_{count}"
+        found[made] = None
+    return tuple(found)

@@ -116,7 +116,9 @@ class Parsed:
     outputs : tuple of int
         Positions of the steps whose output is the network's.
     input_names : tuple of str
-        Of the input layers.
+        Of the inputs, all different.
+    output_names : tuple of str
+        What the file calls its outputs; () where they have the names of their steps.
     names : tuple of str
         What to call the network's input and output.
     notes : tuple of str
@@ -134,6 +136,7 @@ class Parsed:
     notes: tuple[str, ...] = ()
     input_shapes: tuple[Shape, ...] | None = None
     layouts: tuple[Layout, Layout] | None = None
+    output_names: tuple[str, ...] = ()
 
     def describe(self) -> Description:
         """For people and JSON."""

@@ -10,7 +10,7 @@ from nninvert.formats._steps import Parsed, Step
 from nninvert.layers import Concatenate, Graph, Layer, Node, Reshape, Shape, Slice, size_of
 from nninvert.layers.merge import Combination
 from nninvert.layers.products import NumberByNumber
-from nninvert.layout import Layout, Part
+from nninvert.layout import Layout, Part, names_apart
 from nninvert.network import Network, Source
 
 
@@ -56,10 +56,7 @@ def wired_network(
             before = (len(nodes) - 1,)
         made[position] = before[0]
     given = [_shape_at(made[end], nodes, inputs) for end in ends]
-    names = [parsed.steps[end].name if end >= 0 else parsed.names[1] for end in ends]
-    if len(ends) == 1:
-        names = [parsed.names[1]]
-    outputs = Layout(tuple(map(Part, _apart(names), given)))
+    outputs = Layout(tuple(map(Part, _output_names(parsed, ends), given)))
     if len(ends) > 1:
         joined = Concatenate([(size_of(shape),) for shape in given])
         taken = tuple(made[end] for end in ends)
@@ -110,6 +107,16 @@ def _input_name(parsed: Parsed, source: int, count: int) -> str:
     return parsed.input_names[-1 - source]
 
 
+def _output_names(parsed: Parsed, ends: Sequence[int]) -> tuple[str, ...]:
+    if len(ends) == 1:
+        return parsed.names[1:]
+    if parsed.output_names and tuple(ends) == parsed.outputs:
+        return names_apart(parsed.output_names)
+    return names_apart(
+        [parsed.steps[end].name if end >= 0 else parsed.names[1] for end in ends]
+    )
+
+
 def _entries(inputs: Layout, sources: Sequence[int]) -> tuple[list[Node], dict[int, int]]:
     """Nodes that take the inputs apart, and where each comes from; none for one input."""
     if len(sources) == 1:
@@ -129,18 +136,6 @@ def _entries(inputs: Layout, sources: Sequence[int]) -> tuple[list[Node], dict[i
 
 def _shape_at(place: int, nodes: Sequence[Node], inputs: Layout) -> Shape:
     return inputs.parts[0].shape if place < 0 else nodes[place].layer.output_shape
-
-
-def _apart(names: Sequence[str]) -> list[str]:
-    """Names that occur once: the second "y" becomes "y_1"."""
-    found: list[str] = []
-    for name in names:
-        made, count = name, 0
-        while made in found:
-            count += 1
-            made = f"{name}_{count}"
-        found.append(made)
-    return found
 
 
 def _nested(steps: Sequence[Step], depth: int) -> list[Node]:

@@ -96,14 +96,18 @@ class Walk:
             self._makers.update((name, node) for name in node.outputs)
         outputs = [self._output(name) for name in wanted]
         steps, places = _pruned(self._steps, [k for k in outputs if k is not None])
-        made = [places[k] for k in outputs if k is not None]
+        named: dict[int, str] = {}
+        for name, k in zip(wanted, outputs, strict=True):
+            if k is not None:
+                named.setdefault(places[k], name)
         constant = [n for n, k in zip(wanted, outputs, strict=True) if k is None]
         more = [f"output '{name}' is a constant, and left out" for name in constant]
         return Parsed(
             format=format_name,
             steps=tuple(steps),
-            outputs=tuple(dict.fromkeys(made)),
+            outputs=tuple(named),
             input_names=tuple(entry.name for entry in self._inputs),
+            output_names=tuple(named.values()),
             notes=(*notes, *more, *self._recogniser.notes),
             input_shapes=tuple(entry.shape for entry in self._inputs),
         )
