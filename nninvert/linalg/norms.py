@@ -7,10 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from nninvert.linalg.row_blocks import row_blocks
 
-_BLOCK = 2**16
-"""Numbers that are taken at a time, so that what is made of them stays in the cache."""
+Float64 = NDArray[np.float64]
 
 
 def row_norms(rows: Float64) -> Float64:
@@ -19,12 +18,10 @@ def row_norms(rows: Float64) -> Float64:
     The squares of entries beyond 1e154 overflow, and those below 1e-162 vanish; relative
     to the largest entry of the row they do neither. NaN and infinity stay what they are.
     """
-    length = rows.shape[-1]
-    step = max(1, _BLOCK // max(1, length))
-    flat = rows.reshape(math.prod(rows.shape[:-1]), length)
+    flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
     found = np.empty(len(flat))
-    for start in range(0, len(flat), step):
-        found[start : start + step] = _norms(flat[start : start + step])
+    for part in row_blocks(flat.shape):
+        found[part] = _norms(flat[part])
     return found.reshape(rows.shape[:-1])
 
 

@@ -111,6 +111,11 @@ def over_stripes(
         return [own, *(other.result() for other in others)]
 
 
+def leaves_blas_its_threads(matrix: StoredMatrix, batch: int) -> bool:
+    """Whether a pass is made in one part, its products with all threads of BLAS."""
+    return batch >= _MANY and len(_divided(matrix, _most_parts(matrix, batch))) == 1
+
+
 def combined(parts: Sequence[Float64]) -> Float64:
     """Add the parts of a sum, in order; one that all of them share is complete."""
     total = parts[0]

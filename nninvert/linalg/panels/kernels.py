@@ -166,13 +166,22 @@ class LapackKernels:
             for k in range(c.shape[1]):
                 self._subtract_column(a, b[:, k], c[:, k], transposed)
             return
+        self._add_multiple(-1.0, a, b, c, transposed)
+
+    def add(self, a: Block, b: Block, c: Block, transposed: bool = False) -> None:
+        """``c <- c + a b`` or ``c + a^T b``, by BLAS's gemm."""
+        self._add_multiple(1.0, a, b, c, transposed)
+
+    def _add_multiple(
+        self, factor: float, a: Block, b: Block, c: Block, transposed: bool
+    ) -> None:
         self._gemm(
             byref(c_char(b"T" if transposed else b"N")),
             byref(c_char(b"N")),
             byref(c_int(c.shape[0])),
             byref(c_int(c.shape[1])),
             byref(c_int(b.shape[0])),
-            byref(self._real(-1.0)),
+            byref(self._real(factor)),
             _address(a),
             _leading(a),
             _address(b),

@@ -56,6 +56,17 @@ def test_products_are_subtracted_from_the_block_alone(dtype, m, k, n, transposed
     assert (b.block == b.before).all()
 
 
+@given(DTYPES, SIZES, SIZES, SIZES, st.booleans(), SEEDS)
+def test_products_are_added_to_the_block_alone(dtype, m, k, n, transposed, seed):
+    rng = np.random.default_rng(seed)
+    shape = (k, m) if transposed else (m, k)
+    a, b, c = (Inside(rng, *s, dtype) for s in (shape, (k, n), (m, n)))
+    LapackKernels(dtype).add(a.block, b.block, c.block, transposed)
+    left = a.before.T if transposed else a.before
+    assert close(c.block, c.before.astype(float) + left.astype(float) @ b.before)
+    assert all(x.untouched_outside() for x in (a, b, c))
+
+
 @given(DTYPES, SIZES, SIZES, st.booleans(), st.booleans(), SEEDS)
 def test_triangles_are_solved_with_one_half_of_a_block(
     dtype, n, k, upper, transposed, seed
