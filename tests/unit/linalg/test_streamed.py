@@ -15,8 +15,8 @@ MANY = 40
 
 @pytest.fixture(autouse=True)
 def few_lines(monkeypatch):
-    """Stripes of two lines or of some, never the whole matrix."""
-    monkeypatch.setattr(tolerances, "STRIPE_BYTES", 2 * 8 * 7)
+    """Stripes of eight of the longest lines of `matrices`, never the whole of one."""
+    monkeypatch.setattr(tolerances, "STRIPE_BYTES", 8 * 83)
 
 
 def matrices(dtype):
