@@ -7,6 +7,7 @@ Methods, bounds and files see flat rows (batch, n); layers see (batch, *shape). 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from nninvert.errors import ShapeError
 
 Float64 = NDArray[np.float64]
+
+_PLACE = re.compile(r"\[([0-9]{1,12}(?: ?, ?[0-9]{1,12})*)\]")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,27 @@ class Part:
     def size(self) -> int:
         """How many numbers it holds."""
         return math.prod(self.shape)
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """``name[i]`` for each number; ``name`` for the only one."""
+        # A name that ends so could be that of a number of another part.
+        if self.size == 1 and not self.name.endswith("]"):
+            return (self.name,)
+        return tuple(f"{self.name}[{k}]" for k in range(self.size))
+
+    def number(self, name: str) -> int | None:
+        """The number that ``name[3]`` or, by its axes, ``name[1,2]`` means; else None."""
+        inside = _PLACE.fullmatch(name.removeprefix(self.name))
+        if inside is None or not name.startswith(self.name):
+            return None
+        place = [int(k) for k in inside[1].split(",")]
+        shape = (self.size,) if len(place) == 1 else self.shape
+        if len(place) != len(shape) or any(
+            k >= n for k, n in zip(place, shape, strict=True)
+        ):
+            return None
+        return int(np.ravel_multi_index(place, shape))
 
 
 @dataclass(frozen=True)
@@ -51,10 +75,31 @@ class Layout:
 
     @property
     def number_names(self) -> tuple[str, ...] | None:
-        """``part[i]`` for each number where there are several parts; else None."""
+        """What each number is called where there are several parts; else None.
+
+        ``part[i]``, i in the order of the flat row; of a part of one number, ``part``.
+        """
         if len(self.parts) == 1:
             return None
-        return tuple(f"{part.name}[{k}]" for part in self.parts for k in range(part.size))
+        return tuple(name for part in self.parts for name in part.number_names)
+
+    def numbers(self, name: str) -> range | None:
+        """Which numbers of the flat row ``part``, ``part[3]`` or ``part[1,2]`` means.
+
+        Returns
+        -------
+        range or None
+            None where there is no such part, or number of it, or only one part.
+        """
+        start = 0
+        for part in self.parts if len(self.parts) > 1 else ():
+            if name == part.name:
+                return range(start, start + part.size)
+            found = part.number(name)
+            if found is not None:
+                return range(start + found, start + found + 1)
+            start += part.size
+        return None
 
     @property
     def offsets(self) -> dict[str, slice]:

@@ -333,7 +333,12 @@ class Network:
                 file=self.source.path,
             )
         nodes = [node for group in self.layers[start : stop + 1] for node in group]
-        return self._with_graph(Graph(nodes[0].layer.input_shape, nodes))
+        made = Network.of_graph(Graph(nodes[0].layer.input_shape, nodes), self.source)
+        if start == 0:
+            made = replace(made, inputs=self.inputs, input_names=self.input_names)
+        if stop == len(self.layers) - 1:
+            made = replace(made, outputs=self.outputs, output_names=self.output_names)
+        return made
 
     def repeat(self, times: int) -> Network:
         """Apply the whole network `times` times.
@@ -356,15 +361,7 @@ class Network:
                 file=self.source.path,
             )
         passes = [Node(self.graph, str(k), f"pass_{k}", "Graph") for k in range(times)]
-        return self._with_graph(Graph(shapes[0], passes))
-
-    def _with_graph(self, graph: Graph) -> Network:
-        made = Network.of_graph(graph, self.source)
-        if graph.input_shape == self.graph.input_shape:
-            made = replace(made, inputs=self.inputs, input_names=self.input_names)
-        if graph.output_shape == self.graph.output_shape:
-            made = replace(made, outputs=self.outputs, output_names=self.output_names)
-        return made
+        return replace(self, graph=Graph(shapes[0], passes))
 
     def _find(self, wanted: str, option: str) -> int:
         for position, group in enumerate(self.layers):

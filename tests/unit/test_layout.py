@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nninvert.errors import ShapeError
-from nninvert.layout import Layout, Part
+from nninvert.layout import Layout, Part, names_apart
 
 
 @pytest.fixture
@@ -52,3 +52,46 @@ def test_a_wrong_shape_is_named(layout, rng):
         ShapeError, match=r"image: got shape \(5, 3, 2\), expected \(rows, 2, 3\)"
     ):
         layout.pack(arrays)
+
+
+def test_numbers_are_called_by_part_and_place(layout):
+    names = layout.number_names
+    assert names[:2] == ("image[0]", "image[1]")
+    assert names[6:8] == ("label", "extra[0]")
+    assert [layout.numbers(name) for name in names] == [range(k, k + 1) for k in range(11)]
+    assert Layout((Part("x", (3,)),)).number_names is None
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("image", range(6)),
+        ("extra", range(7, 11)),
+        ("image[1,2]", range(5, 6)),
+        ("image[1, 0]", range(3, 4)),
+        ("label[0]", range(6, 7)),
+        ("image[6]", None),
+        ("image[2,0]", None),
+        ("extra[0,0]", None),
+        ("image[-1]", None),
+        ("image[]", None),
+        ("imag[0]", None),
+        ("more", None),
+    ],
+)
+def test_parts_and_numbers_are_found_by_name(layout, name, numbers):
+    assert layout.numbers(name) == numbers
+
+
+def test_a_layout_of_one_part_has_no_names_of_numbers():
+    assert Layout((Part("x", (3,)),)).numbers("x[1]") is None
+
+
+def test_names_of_single_numbers_do_not_meet():
+    layout = Layout((Part("h", (2,)), Part("h[1]", (1,))))
+    assert layout.number_names == ("h[0]", "h[1]", "h[1][0]")
+    assert layout.numbers("h[1][0]") == range(2, 3)
+
+
+def test_names_that_occur_twice_are_told_apart():
+    assert names_apart(["y", "z", "y", "y_1"]) == ("y", "z", "y_1", "y_1_1")

@@ -1,5 +1,7 @@
 """Networks: flat rows in and out, products, terms, slices, repetition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from problems import dense, network
@@ -7,6 +9,7 @@ from problems import dense, network
 from nninvert.errors import DataError, ShapeError, UsageError
 from nninvert.layers import Dense, Elementwise, Graph, Node, Normalization, Permute, Reshape
 from nninvert.layers.activations import activation_from_text
+from nninvert.layout import Layout, Part
 from nninvert.linalg.stored import ArrayMatrix
 from nninvert.network import Network, Source
 
@@ -121,6 +124,18 @@ def test_slices_are_inclusive_and_compose(chain, rng):
     assert chain.slice("1", "1").n_in == 4
     assert head.inputs is chain.inputs
     assert tail.outputs is chain.outputs
+
+
+def test_parts_are_those_of_an_end_that_is_not_cut_off(rng):
+    net = network(rng.standard_normal((4, 4)), "tanh", rng.standard_normal((4, 4)))
+    parts = Layout((Part("a", (1,)), Part("b", (3,))))
+    net = replace(net, inputs=parts, outputs=parts, output_names=parts.number_names)
+    head = net.slice(last="layer_0")
+    assert (head.inputs, len(head.outputs.parts)) == (parts, 1)
+    assert (head.output_names, head.output_label(1)) == (None, "1")
+    tail = net.slice(first="layer_2")
+    assert (len(tail.inputs.parts), tail.outputs) == (1, parts)
+    assert tail.output_label(1) == net.repeat(2).output_label(1) == "1 'b[0]'"
 
 
 def test_unknown_and_crossed_slices_are_refused(chain):
