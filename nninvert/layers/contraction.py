@@ -198,14 +198,14 @@ def _product(letters: tuple[str, str, str], a: Float64, b: Float64) -> Float64:
     summed = [one for one in left if one in right and one not in out]
     first = _gathered(a, left, (stack, rows, summed))
     second = _gathered(b, right, (stack, summed, columns))
-    found = np.matmul(first, second)
+    found: Float64 = np.matmul(first, second)
     lead = found.ndim - len(stack) - 2
     shape = dict(zip(left, a.shape[a.ndim - len(left) :], strict=True))
     shape |= dict(zip(right, b.shape[b.ndim - len(right) :], strict=True))
     made = [*stack, *rows, *columns]
     found = found.reshape(*found.shape[:lead], *(shape[one] for one in made))
     order = [lead + made.index(one) for one in out]
-    return found.transpose(*range(lead), *order)
+    return np.transpose(found, (*range(lead), *order))
 
 
 def _gathered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from nninvert.formats._arrays import StoredArray
 from nninvert.formats.onnx.attributes import Attributes
 from nninvert.formats.onnx.chain import Chain
 from nninvert.formats.onnx.records import NodeRecord
-from nninvert.formats.onnx.tensors import small
+from nninvert.formats.onnx.tensors import MadeArray, small
 from nninvert.formats.onnx.values import Lengths, RowsMixed, Shape, Signal, Value
 
 MAX_PARAMETERS = 1 << 24
@@ -29,13 +30,13 @@ class Call:
         Of the node's domain.
     inputs : sequence of Value or None
         None where an optional one is left out.
-    batched : bool
-        Whether the first axis of all signals is the batch.
     count : int or None, default None
         How many rows the file says there are.
 
     Attributes
     ----------
+    batched : bool
+        Whether the first axis of all signals is the batch.
     arrays : list of StoredArray
         The constants that were asked for: the node's weights.
     sources : tuple of int or None
@@ -47,20 +48,25 @@ class Call:
         node: NodeRecord,
         opset: int,
         inputs: Sequence[Value | None],
-        batched: bool,
         count: int | None = None,
     ) -> None:
-        self.node, self.opset, self.batched = node, opset, batched
-        self.count = count
+        self.node, self.opset, self.count = node, opset, count
         self.inputs = tuple(inputs)
+        self.batched = all(signal.rows for signal in self.signals)
         self.attributes = Attributes(node)
         self.arrays: list[StoredArray] = []
         self.sources: tuple[int, ...] | None = None
 
     def with_inputs(self, places: Sequence[int]) -> Call:
         """The same node with some of its inputs, in another order."""
-        inputs = [self.inputs[place] for place in places]
-        made = Call(self.node, self.opset, inputs, self.batched, self.count)
+        return self._with([self.inputs[place] for place in places])
+
+    def of_one_row(self) -> Call:
+        """The same with all axes of the file in the signals' shapes: a batch of one row."""
+        return self._with([_of_one_row(one) for one in self.inputs])
+
+    def _with(self, inputs: Sequence[Value | None]) -> Call:
+        made = Call(self.node, self.opset, inputs, self.count)
         made.arrays = self.arrays
         return made
 
@@ -230,3 +236,12 @@ class Call:
                 got=f"shape {values.shape}",
                 expected=f"one that broadcasts with {shape}",
             ) from error
+
+
+def _of_one_row(value: Value | None) -> Value | None:
+    """A signal with its batch of 1, the length of that batch as the number 1."""
+    if isinstance(value, Signal) and value.rows:
+        return replace(value, shape=(1, *value.shape), rows=False)
+    if isinstance(value, Lengths):
+        return MadeArray(value.values, "shape")
+    return value

@@ -67,9 +67,11 @@ class Constants:
         node: NodeRecord,
         given: Sequence[Value | None],
         opset: int,
-        batched: bool,
+        alone: bool,
     ) -> list[Value]:
         """The outputs of a node that depends on no value of x, only on its shape.
+
+        `alone` says that the length of the batch is 1 where it is computed with.
 
         Raises
         ------
@@ -79,6 +81,8 @@ class Constants:
             If inputs do not fit, or the result is too large.
         """
         attributes = Attributes(node)
+        if alone and not _only_moves(node, given):
+            given = [_counted(value, node.outputs[0]) for value in given]
         if node.domain:
             raise UnsupportedLayerError("", got="constants only, not computed")
         if node.op_type == "Constant":
@@ -86,7 +90,7 @@ class Constants:
         if node.op_type == "ConstantOfShape":
             return [self._filled(attributes, given, node.outputs[0])]
         if given and isinstance(given[0], Signal) and node.op_type in ("Shape", "Size"):
-            return [_shape(node, attributes, given[0], batched)]
+            return [_shape(node, attributes, given[0], alone)]
         if any(isinstance(value, Lengths) for value in given):
             return self._moved(node, attributes, given, opset)
         arrays = [value if isinstance(value, StoredArray) else None for value in given]
@@ -145,7 +149,7 @@ class Constants:
         opset: int,
     ) -> list[Value]:
         """Parts of a shape moved about, with the places where the batch's length stands."""
-        if node.op_type not in MOVES:
+        if not _only_moves(node, given):
             raise RowsMixed("computes with the number of rows")
         numbers: list[NDArray[np.generic] | None] = []
         rows: list[NDArray[np.generic] | None] = []
@@ -174,15 +178,33 @@ class Constants:
         ]
 
 
-def _shape(
-    node: NodeRecord, attributes: Attributes, signal: Signal, batched: bool
-) -> Value:
-    """The shape of a signal, or how many numbers it has."""
-    full = np.array([1, *signal.shape] if batched else signal.shape, np.int64)
-    rows = np.zeros(full.shape, np.bool_)
-    rows[: int(batched)] = True
+def counts_rows(node: NodeRecord, given: Sequence[Value | None]) -> bool:
+    """Whether a node computes with the length of the batch."""
     if node.op_type == "Size":
-        if batched:
+        return any(isinstance(value, Signal) and value.rows for value in given)
+    return not _only_moves(node, given) and any(
+        isinstance(value, Lengths) for value in given
+    )
+
+
+def _only_moves(node: NodeRecord, given: Sequence[Value | None]) -> bool:
+    """Whether lengths come out as they went in."""
+    parts = node.op_type == "Concat" or (given and isinstance(given[0], Lengths))
+    return node.op_type in MOVES and bool(parts)
+
+
+def _counted(value: Value | None, name: str) -> Value | None:
+    """Parts of a shape with 1 as the length of the batch."""
+    return MadeArray(value.values, name) if isinstance(value, Lengths) else value
+
+
+def _shape(node: NodeRecord, attributes: Attributes, signal: Signal, alone: bool) -> Value:
+    """The shape of a signal, or how many numbers it has."""
+    full = np.array([1, *signal.shape] if signal.rows else signal.shape, np.int64)
+    rows = np.zeros(full.shape, np.bool_)
+    rows[: int(signal.rows)] = True
+    if node.op_type == "Size":
+        if signal.rows and not alone:
             raise RowsMixed("computes with the number of rows")
         return MadeArray(np.array(full.prod(), np.int64), node.outputs[0])
     part = slice(attributes.whole("start", 0), attributes.whole("end", len(full)))

@@ -15,21 +15,32 @@ from nninvert.errors import (
     UsageError,
 )
 from nninvert.formats._arrays import StoredArray
+from nninvert.formats._description import PartialShape
 from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Place, Step, problem_of
 from nninvert.formats.file_layer import LayerMakers, MakeLayer
 from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import require_room
-from nninvert.formats.onnx.constants import Constants
+from nninvert.formats.onnx.constants import Constants, counts_rows
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
+from nninvert.formats.onnx.naming import pruned, renamed
 from nninvert.formats.onnx.normal import Normalisations
-from nninvert.formats.onnx.operators import OPERATORS, SEVERAL
+from nninvert.formats.onnx.operators import OPERATORS, SEVERAL, Operator
 from nninvert.formats.onnx.order import ordered
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
 from nninvert.formats.onnx.records import ModelRecord, NodeRecord
 from nninvert.formats.onnx.users import by_user, maker
 from nninvert.formats.onnx.values import RowsMixed, Shape, Signal, Unknown, Value
-from nninvert.layers import Identity, Layer, LayerNormalization, RMSNormalization
+from nninvert.layers import (
+    Identity,
+    Layer,
+    LayerNormalization,
+    Reshape,
+    RMSNormalization,
+)
+
+_MOVING_ROWS = {"Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+"""Operators that may put the batch elsewhere or join it with others, and only move."""
 
 
 class Walk:
@@ -64,6 +75,8 @@ class Walk:
         self._model, self._constants, self._batched = model, constants, batched
         self._inputs = list(inputs)
         self._count = stated_rows(inputs_of(model))
+        self._alone = batched and self._count in (None, 1)
+        self._rows_notes: list[str] = []
         self._values: dict[str, Value] = {}
         self._problems: dict[str, str] = {}
         self._shapes = {record.name: record.shape for record in model.values}
@@ -78,7 +91,9 @@ class Walk:
             if entry.problem:
                 self._problems[entry.name] = entry.problem
             else:
-                self._values[entry.name] = Signal(-1 - number, entry.shape, entry.whole)
+                self._values[entry.name] = Signal(
+                    -1 - number, entry.shape, batched, entry.whole
+                )
 
     def parsed(self, format_name: str, notes: Sequence[str]) -> Parsed:
         """All steps that the outputs depend on, in topological order.
@@ -95,7 +110,7 @@ class Walk:
             self._visit(node)
             self._makers.update((name, node) for name in node.outputs)
         outputs = [self._output(name) for name in wanted]
-        steps, places = _pruned(self._steps, [k for k in outputs if k is not None])
+        steps, places = pruned(self._steps, [k for k in outputs if k is not None])
         named: dict[int, str] = {}
         for name, k in zip(wanted, outputs, strict=True):
             if k is not None:
@@ -108,7 +123,7 @@ class Walk:
             outputs=tuple(named),
             input_names=tuple(entry.name for entry in self._inputs),
             output_names=tuple(named.values()),
-            notes=(*notes, *more, *self._recogniser.notes),
+            notes=(*notes, *more, *self._rows_notes[:1], *self._recogniser.notes),
             input_shapes=tuple(entry.shape for entry in self._inputs),
         )
 
@@ -119,6 +134,11 @@ class Walk:
             place = Place("", name, "Identity")
             step = Step((place,), (found.source,))
             self._steps.append(step.built([Identity(found.shape)]))
+            return len(self._steps) - 1
+        if isinstance(found, Signal) and found.rows != self._batched:
+            self.mixed = True
+            kept = Step((Place("", name, "Identity"),), (found.source,))
+            self._steps.append(kept.failed(problem_of(RowsMixed("the batch moved away"))))
             return len(self._steps) - 1
         if isinstance(found, Signal | Unknown) and found.source >= 0:
             return found.source
@@ -156,12 +176,14 @@ class Walk:
         opset = self._model.opsets.get(node.domain, 1) if node.opset is None else node.opset
         if not sources or _independent(node, given):
             try:
-                found = self._constants.computed(node, given, opset, self._batched)
+                found = self._constants.computed(node, given, opset, self._alone)
             except UnsupportedLayerError as error:
                 self._fail(node, step, problem_of(error))
                 return
             except NninvertError as error:
                 raise error.at(layer=("?", place.name)) from error
+            if counts_rows(node, given):
+                self._for_one_row(place.name, "counts the rows")
             self._values.update(zip(node.outputs, found, strict=False))
             return
         try:
@@ -174,7 +196,9 @@ class Walk:
         if problem:
             self._fail(node, step, problem)
             return
-        call = Call(node, opset, given, self._batched, self._count)
+        call = Call(node, opset, given, self._count)
+        if not call.batched:
+            call = call.of_one_row()
         self._build(node, step, call, make)
 
     def _normalise(self, node: NodeRecord, step: Step) -> bool:
@@ -183,8 +207,8 @@ class Walk:
         signal = self._values.get(found.name) if found is not None else None
         if found is None or not isinstance(signal, Signal):
             return False
-        rank = len(signal.shape) + int(self._batched)
-        axes = tuple(axis % rank - int(self._batched) for axis in found.axes)
+        rank = len(signal.shape) + int(signal.rows)
+        axes = tuple(axis % rank - int(signal.rows) for axis in found.axes)
         if not axes or min(axes) < 0 or max(axes) >= len(signal.shape):
             return False
         kind = LayerNormalization if found.centred else RMSNormalization
@@ -195,7 +219,7 @@ class Walk:
             step, places=(replace(place, label=label),), sources=(signal.source,)
         )
         self._steps.append(made.built([layer]))
-        self._made(node, node.outputs[0], self._steps[-1])
+        self._made(node, node.outputs[0], self._steps[-1], signal.rows)
         return True
 
     def _knows(self, node: NodeRecord) -> bool:
@@ -233,18 +257,19 @@ class Walk:
                 return
             if key in SEVERAL:
                 for name, layers in zip(node.outputs, SEVERAL[key](call), strict=True):
-                    self._append(name, _renamed(step, name), layers, call)
+                    self._append(name, renamed(step, name), layers, call)
                 return
             known = with_bias(call, step, self._steps)
             known = known or self._recogniser.known(call, step)
             if known is not None:
                 self._steps.append(known)
-                self._made(node, node.outputs[0], known)
+                self._made(node, node.outputs[0], known, call.batched)
                 return
             if key not in OPERATORS:
                 self._fail(node, step, "not supported", call)
                 return
-            self._append(node.outputs[0], step, OPERATORS[key](call), call)
+            layers, call = self._operated(OPERATORS[key], call)
+            self._append(node.outputs[0], step, layers, call)
             self._refuse_further(node, step)
         except UsageError as error:
             raise error.at(layer=("?", step.name)) from error
@@ -258,27 +283,56 @@ class Walk:
             self.mixed = True
             self._fail(node, step, problem_of(error))
 
+    def _operated(self, operator: Operator, call: Call) -> tuple[list[Layer], Call]:
+        """The operator's layers; where it moves the batch, those for a batch of one."""
+        try:
+            return operator(call), call
+        except RowsMixed:
+            if not self._alone or call.node.op_type not in _MOVING_ROWS:
+                raise
+        self._for_one_row(call.node.name or call.node.outputs[0], "moves the batch")
+        call = call.of_one_row()
+        return operator(call), call
+
+    def _for_one_row(self, name: str, what: str) -> None:
+        self._rows_notes.append(f"'{name}' {what}: read as it works on one row at a time")
+
     def _refuse_further(self, node: NodeRecord, step: Step) -> None:
         """Indices of maxima, means of a normalisation: nothing that is inverted."""
         for name in node.outputs[1:]:
             if name in self._used:
-                self._steps.append(_renamed(step, name).failed("its further output"))
+                self._steps.append(renamed(step, name).failed("its further output"))
                 self._values[name] = Unknown(len(self._steps) - 1)
 
     def _append(self, name: str, step: Step, layers: Sequence[Layer], call: Call) -> None:
-        require_room(layers[-1].output_shape)
         sources = step.sources if call.sources is None else call.sources
+        require_room(layers[-1].output_shape)
+        layers = [*self._entry(sources, layers[0].input_shape), *layers]
+        rows, shape = call.batched, layers[-1].output_shape
+        if self._batched and not rows and shape[:1] == (1,):
+            layers.append(Reshape(shape, shape[1:]))
+            rows = True
         built = replace(step, arrays=tuple(call.arrays), sources=sources).built(layers)
         self._steps.append(built)
         self._recogniser.remember(len(self._steps) - 1, call)
-        self._made(call.node, name, built)
+        self._made(call.node, name, built, rows)
 
-    def _made(self, node: NodeRecord, name: str, step: Step) -> None:
+    def _entry(self, sources: Sequence[int], wanted: Shape) -> list[Layer]:
+        """What gives a batch of one row its axis, where a step has left it out."""
+        if len(sources) != 1:
+            return []
+        k = sources[0]
+        given: PartialShape | None = self._steps[k].output_shape if k >= 0 else None
+        if k < 0:
+            given = self._inputs[-1 - k].shape
+        return [Reshape(wanted[1:], wanted)] if (1, *(given or ())) == wanted else []
+
+    def _made(self, node: NodeRecord, name: str, step: Step, rows: bool) -> None:
         shape = step.layers[-1].output_shape
         read = [self._values.get(one) for one in node.inputs]
         whole = any(isinstance(value, Signal) and value.whole for value in read)
         whole = whole and node.op_type not in ("Cast", "CastLike")
-        self._values[name] = Signal(len(self._steps) - 1, shape, whole)
+        self._values[name] = Signal(len(self._steps) - 1, shape, rows, whole)
 
     def _fail(
         self, node: NodeRecord, step: Step, problem: str, call: Call | None = None
@@ -291,13 +345,14 @@ class Walk:
         self._steps.append(step.failed(problem))
         position = len(self._steps) - 1
         if call is not None and self._recogniser.remember(position, call):
-            self._values[node.outputs[0]] = Signal(position, call.signals[0].shape)
+            like = replace(call.signals[0], source=position, whole=False)
+            self._values[node.outputs[0]] = like
             return
         for name in filter(None, node.outputs):
             shape = self._stated(name)
             self._values[name] = Unknown(position)
             if shape is not None:
-                self._values[name] = Signal(position, shape)
+                self._values[name] = Signal(position, shape, self._batched)
 
     def _stated(self, name: str) -> Shape | None:
         """The shape that the file tells of a value, if all lengths are known."""
@@ -321,36 +376,3 @@ def _independent(node: NodeRecord, given: Sequence[Value | None]) -> bool:
 
 def _label(node: NodeRecord) -> str:
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-
-
-def _renamed(step: Step, name: str) -> Step:
-    place = step.places[-1]
-    if len(place.name) == 0 or place.name == name:
-        return step
-    return replace(step, places=(replace(place, name=name),))
-
-
-def _pruned(
-    steps: Sequence[Step], outputs: Sequence[int]
-) -> tuple[list[Step], dict[int, int]]:
-    """The steps that lead to the outputs, numbered, with names of their own."""
-    needed: set[int] = set()
-    todo = list(outputs)
-    while todo:
-        k = todo.pop()
-        if k >= 0 and k not in needed:
-            needed.add(k)
-            todo += steps[k].sources
-    places = {k: new for new, k in enumerate(sorted(needed))}
-    found: list[Step] = []
-    names: set[str] = set()
-    for k, new in places.items():
-        old = steps[k]
-        name = old.name or f"step_{new}"
-        if name in names:
-            name = f"{name}_{new}"
-        names.add(name)
-        sources = tuple(places[s] if s >= 0 else s for s in old.sources)
-        place = replace(old.places[-1], index=str(new), name=name)
-        found.append(replace(old, places=(place,), sources=sources))
-    return found, places

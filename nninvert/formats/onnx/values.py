@@ -22,13 +22,16 @@ class Signal:
     source : int
         Position of the step that makes it; -1 - k is the network's input number k.
     shape : tuple of int
-        Without the batch axis.
-    whole : bool
+        Without the batch axis, if the batch is the first one.
+    rows : bool
+        Whether it is; else all axes of the file are in `shape`, of one row.
+    whole : bool, default False
         Whether the file computes it in whole numbers.
     """
 
     source: int
     shape: Shape
+    rows: bool
     whole: bool = False
 
 

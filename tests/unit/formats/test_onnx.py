@@ -95,9 +95,62 @@ class TestMatrices:
         x = RNG.normal(size=(2, 500))
         same(net, x, x @ large.T.astype(float), 1e-10)
 
-    def test_a_product_of_signals_is_no_layer(self, path):
-        content = plain([node("MatMul", "x x", "y")], [], (4, 4))
-        with pytest.raises(UnsupportedLayerError, match=r"depends? on x"):
+    def test_a_matrix_that_depends_on_x(self, path):
+        net = load(path, plain([node("MatMul", "x x", "y")], [], (4, 4)))
+        x = RNG.normal(size=(3, 4, 4))
+        same(net, x.reshape(3, -1), (x @ x).reshape(3, -1))
+
+    @pytest.mark.parametrize(
+        ("left", "right"), [("x", "t"), ("v", "t"), ("x", "w"), ("W", "x"), ("W", "v")]
+    )
+    def test_products_of_stacks(self, path, left, right):
+        """Of two signals, and with a stack of constants, which repeats along axes of 1."""
+        weights = {"t": (2, 4, 3), "w": (2, 4, 2), "W": (2, 5, 3), "v": (1, 3, 4)}
+        arrays = {k: RNG.normal(size=shape).astype("f4") for k, shape in weights.items()}
+        nodes = [
+            node("Transpose", "x", "t", perm=[0, 1, 3, 2]),
+            node("ReduceMean", "x axes", "v", keepdims=1),
+            node("MatMul", f"{left} {right}", "y"),
+        ]
+        tensors = [tensor(arrays[k], k) for k in ("w", "W")]
+        tensors.append(tensor(np.array([1]), "axes"))
+        net = load(path, plain(nodes, tensors, ("N", 2, 3, 4), opset=18))
+        x = RNG.normal(size=(5, 2, 3, 4))
+        known = {
+            "x": x,
+            "t": x.swapaxes(2, 3),
+            "v": x.mean(1, keepdims=True),
+            **{k: arrays[k].astype(float) for k in ("w", "W")},
+        }
+        same(net, x.reshape(5, -1), (known[left] @ known[right]).reshape(5, -1))
+
+    @pytest.mark.parametrize(
+        "equation",
+        [
+            "bij,bkj->bik",
+            "bij,bkj->bki",
+            "...ij,...kj",
+            "bij,jk->bik",
+            "bij,ki->bkj",
+            "bij,kji->bk",
+            "bij->bji",
+        ],
+    )
+    def test_einsum(self, path, equation):
+        kernel = RNG.normal(size={"jk": (3, 4), "ki": (4, 2)}.get(equation[4:6], (4, 3, 2)))
+        inputs = "x" if "," not in equation else "x t" if equation[4] in "b." else "x W"
+        inputs = "x t" if equation.startswith("...") else inputs
+        nodes = [node("Tanh", "x", "t"), node("Einsum", inputs, "y", equation=equation)]
+        net = load(path, plain(nodes, [tensor(kernel, "W")], ("N", 2, 3)))
+        x = RNG.normal(size=(5, 2, 3))
+        given = {"x": [x], "x t": [x, np.tanh(x)], "x W": [x, kernel]}[inputs]
+        same(net, x.reshape(5, -1), np.einsum(equation, *given).reshape(5, -1))
+
+    @pytest.mark.parametrize("equation", ["bij,cij->bc", "bij,bij->ij", "bii->bi", "b,"])
+    def test_einsums_that_are_no_layer(self, path, equation):
+        inputs = "x x" if "," in equation else "x"
+        content = plain([node("Einsum", inputs, "y", equation=equation)], [], ("N", 3, 3))
+        with pytest.raises(UnsupportedLayerError):
             load(path, content)
 
 
@@ -159,6 +212,29 @@ class TestBatch:
         tensors = [tensor(np.array([2, -1]), "two"), tensor(np.ones((6, 3, 4)), "rows")]
         with pytest.raises(UnsupportedLayerError, match="batch to stay the first axis"):
             load(path, plain([bad], tensors, ("N", 3, 4)))
+
+    def test_a_batch_that_comes_back(self, path):
+        """As in attention of torch: the batch moves, is joined with heads, and returns."""
+        nodes = [
+            node("Transpose", "x", "t", perm=[1, 0, 2]),
+            node("Shape", "t", "s"),
+            node("Gather", "s one", "rows", axis=0),
+            node("Mul", "rows two", "heads"),
+            node("Concat", "three heads halves", "by_heads", axis=0),
+            node("Reshape", "t by_heads", "h"),
+            node("Softmax", "h", "p", axis=0),
+            node("Concat", "three rows six", "joined", axis=0),
+            node("Reshape", "p joined", "j"),
+            node("Transpose", "j", "y", perm=[1, 0, 2]),
+        ]
+        numbers = {"one": 1, "two": 2, "three": 3, "halves": 3, "six": 6}
+        tensors = [tensor(np.array([n]), name) for name, n in numbers.items()]
+        net = load(path, plain(nodes, tensors, ("N", 3, 6)))
+        x = RNG.normal(size=(4, 3, 6))
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        same(net, x.reshape(4, -1), p.reshape(4, -1))
+        assert net.graph.input_shape == net.graph.output_shape == (3, 6)
+        assert "one row at a time" in net.source.notes[0]
 
     def test_or_else_the_whole_input_is_one_x(self, path):
         content = plain([node("Softmax", "x", "y", axis=0)], [], (3, 4))

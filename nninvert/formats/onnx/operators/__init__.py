@@ -14,6 +14,7 @@ from nninvert.formats.onnx.operators import (
     merging,
     normalising,
     parts,
+    products,
     shapes,
     windows,
 )
@@ -39,6 +40,7 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "DepthToSpace": grids.depth_to_space,
             "Div": elementary.divide,
             "Dropout": shapes.dropout,
+            "Einsum": products.einsum,
             "Elu": activations.elu,
             "Exp": activations.named("exponential"),
             "Expand": grids.expand,

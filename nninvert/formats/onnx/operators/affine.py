@@ -9,8 +9,9 @@ from nninvert.errors import DataError, FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import PieceArray, StoredArray
 from nninvert.formats.onnx.call import MAX_PARAMETERS, Call
 from nninvert.formats.onnx.chain import Chain
+from nninvert.formats.onnx.operators.products import product
 from nninvert.formats.onnx.tensors import MadeArray, small
-from nninvert.formats.onnx.values import RowsMixed
+from nninvert.formats.onnx.values import RowsMixed, Value
 from nninvert.layers import BatchNormalization, Layer, size_of
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
 
@@ -98,16 +99,20 @@ def _flat_matrix(array: StoredArray) -> StoredArray:
     shape = array.shape
     if len(shape) == 2:
         return array
-    if size_of(shape[:-2]) != 1:
-        raise UnsupportedLayerError("", got=f"a stack of {size_of(shape[:-2])} matrices")
     wanted = shape[-2:] if len(shape) > 2 else (size_of(shape), 1)
     if isinstance(array, PieceArray):
         return array.reshaped(wanted)
     return MadeArray(array.read().reshape(wanted), array.where)
 
 
+def _stacked(value: Value | None) -> bool:
+    return isinstance(value, StoredArray) and size_of(value.shape[:-2]) > 1
+
+
 def matmul(call: Call) -> list[Layer]:
     """A product with a constant matrix, from the right or from the left."""
+    if len(call.signals) > 1 or any(_stacked(one) for one in call.inputs):
+        return product(call)
     if isinstance(call.inputs[0], StoredArray):
         return _from_left(call)
     chain = call.chain
