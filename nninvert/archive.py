@@ -187,6 +187,9 @@ def data_start(path: str, info: zipfile.ZipInfo) -> int | None:
     """
     if info.compress_type != zipfile.ZIP_STORED:
         return None
+    size = os.path.getsize(path)
+    if not 0 <= info.header_offset < size:
+        raise damaged(path, info.filename, f"a header at byte {info.header_offset:,}")
     with open(path, "rb") as stream:
         stream.seek(info.header_offset)
         raw = stream.read(_LOCAL_HEADER.size)
@@ -194,7 +197,7 @@ def data_start(path: str, info: zipfile.ZipInfo) -> int | None:
         raise damaged(path, info.filename, "no local zip header")
     *_, name_length, extra_length = _LOCAL_HEADER.unpack(raw)
     start = int(info.header_offset + len(raw) + name_length + extra_length)
-    if start + info.file_size > os.path.getsize(path):
+    if start + info.file_size > size:
         raise damaged(path, info.filename, "an end beyond that of the file")
     return start
 

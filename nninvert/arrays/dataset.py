@@ -28,7 +28,7 @@ def read_hdf5(path: str, key: str | None, place: Place) -> np.ndarray:
     InputError
         If there is no data set, or several and no key.
     """
-    hdf5.check_heaps(path)
+    hdf5.screen(path)
     with hdf5.open_hdf5(path) as file:
         if key is None:
             found = hdf5.datasets(file, _MOST_LISTED + 1)

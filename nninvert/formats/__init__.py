@@ -158,7 +158,7 @@ def _reader(path: str, options: ReadOptions) -> Reader:
     refuse_directory(path)
     head = read_head(path)
     if hdf5.is_hdf5(path):
-        hdf5.check_heaps(path)
+        hdf5.screen(path)
     for reader in READERS:
         if reader.sniff(head, path):
             if options.config is not None and not reader.takes_config:

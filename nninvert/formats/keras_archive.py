@@ -37,6 +37,7 @@ from nninvert.formats.keras_tree import arrays_of_tree
 
 if TYPE_CHECKING:
     import h5py
+    from _typeshed import WriteableBuffer as Buffer
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -108,13 +109,13 @@ def _weights(
     start = data_start(path, info)
     with ExitStack() as opened:
         if start is not None:
-            hdf5.check_heaps(path)
+            hdf5.screen(path, start)
             inside = hdf5.Inside(start, info.file_size)
             yield opened.enter_context(hdf5.open_hdf5(path, inside)), inside
         else:
             with reading_member(path, info.filename):
                 raw = archive.read(info)
-            hdf5.check_heaps_of(raw, path)
+            hdf5.screen_bytes(raw, path)
             stream = opened.enter_context(_Unpacked(raw, path))
             yield opened.enter_context(hdf5.open_stream(stream, path)), None
 
@@ -128,3 +129,10 @@ class _Unpacked(BytesIO):
 
     def __repr__(self) -> str:
         return self._path
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Read, and fill up with zeros, as `hdf5.opening.Enclosed` does."""
+        view = memoryview(buffer).cast("B")
+        done = super().readinto(view)
+        view[done:] = bytes(len(view) - done)
+        return len(view)

@@ -70,7 +70,7 @@ def _shards(path: str) -> Iterator[list[h5py.File]]:
         for name in _names(path):
             shard = os.path.join(folder, name)
             regular_size(shard)
-            hdf5.check_heaps(shard)
+            hdf5.screen(shard)
             files.append(opened.enter_context(hdf5.open_hdf5(shard)))
         yield files
 

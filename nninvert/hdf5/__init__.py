@@ -7,11 +7,11 @@ with none of these, or not at all.
 
 from nninvert.hdf5.attributes import attribute_names, attribute_numbers, attribute_text
 from nninvert.hdf5.dataset import dataset
-from nninvert.hdf5.heaps import check_heaps, check_heaps_of
 from nninvert.hdf5.listing import datasets, tree
 from nninvert.hdf5.members import members
 from nninvert.hdf5.opening import Inside, is_hdf5, open_hdf5, open_stream
 from nninvert.hdf5.path import child
+from nninvert.hdf5.screening import screen, screen_bytes
 from nninvert.hdf5.values import mapped, place, read, read_block
 
 __all__ = [
@@ -19,8 +19,6 @@ __all__ = [
     "attribute_names",
     "attribute_numbers",
     "attribute_text",
-    "check_heaps",
-    "check_heaps_of",
     "child",
     "dataset",
     "datasets",
@@ -32,5 +30,7 @@ __all__ = [
     "place",
     "read",
     "read_block",
+    "screen",
+    "screen_bytes",
     "tree",
 ]

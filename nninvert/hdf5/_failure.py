@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import h5py
 
 # The classes that h5py makes of the HDF5 library's error stack, by the number of its
-# innermost error; a damaged file can end in each of them.
-H5PY_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)
+# innermost error; a damaged file can end in each of them. OverflowError is what a file
+# inside another says of a place beyond 2^63.
+H5PY_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 
 _TRUNCATED = re.compile(r"eof = (\d+).*stored_eof = (\d+)")
 

@@ -1,70 +1,41 @@
-"""A look at an HDF5 file's global heaps, in which texts of varying length are kept.
+"""A look at an HDF5 file's heaps: of texts of varying length, and of names in groups.
 
-The HDF5 library (1.14 and 2.0) reads a damaged heap for ever: an object of length 0 makes
-no step forward, one of nearly 2^64 a step back, and a loop inside the library hears no
-Ctrl-C. So the heaps are walked here before. HDF5 File Format Specification 3.0, III.E.
+The HDF5 library (1.14 and 2.0) reads a damaged heap for ever: in a global heap an object of
+length 0 makes no step forward, one of nearly 2^64 a step back; in a local heap the list of
+free blocks may lead round, and takes all memory. HDF5 File Format Specification 3.0, III.D
+and III.E.
 """
 
 from __future__ import annotations
 
-import mmap
 import struct
 
-from nninvert.errors import FormatError
-from nninvert.files import unreadable
+from nninvert.hdf5.signatures import WINDOW, Data, places
 
-WINDOW = 1 << 24
-"""Bytes at each end of a file in which heaps are looked for: Keras writes the architecture
-first, and more than this is read for weights only."""
-
-_SIGNATURE = b"GCOL\x01\x00\x00\x00"
+_GLOBAL = b"GCOL\x01\x00\x00\x00"
 _OBJECT = struct.Struct("<HHLQ")  # index, reference count, reserved, length
 _FREE_SPACE = 0
 
-
-def check_heaps(path: str) -> None:
-    """Walk through the heaps as the library would.
-
-    Raises
-    ------
-    FormatError
-        If the library would not come to an end.
-    """
-    try:
-        with (
-            open(path, "rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            check_heaps_of(data, path)
-    except OSError as error:
-        raise unreadable(path, error) from error
+_LOCAL = b"HEAP\x00\x00\x00\x00"
+_SEGMENT = struct.Struct("<QQQ")  # size, first free block, address
+_FREE_BLOCK = struct.Struct("<QQ")  # next free block, size
+_NO_MORE = 1
 
 
-def check_heaps_of(data: mmap.mmap | bytes, path: str) -> None:
-    """The same for bytes that are in memory; `path` is what messages name."""
-    for start, stop in _windows(len(data)):
-        place = data.find(_SIGNATURE, start, stop)
-        while place >= 0:
-            if not _ends(data, place):
-                raise FormatError(
-                    "",
-                    got=f"damaged HDF5: the heap of texts at byte {place:,}",
-                    expected="one that comes to an end",
-                    next_step="Copy or download the file again.",
-                    file=path,
-                )
-            place = data.find(_SIGNATURE, place + 1, stop)
+def endless_text_heap(data: Data) -> int | None:
+    """The byte of a global heap in which an object does not lead on to the next."""
+    return next((at for at in places(data, _GLOBAL) if not _ends(data, at)), None)
 
 
-def _windows(size: int) -> list[tuple[int, int]]:
-    if size <= 2 * WINDOW:
-        return [(0, size)]
-    return [(0, WINDOW), (size - WINDOW, size)]
+def endless_name_heap(data: Data, base: int) -> int | None:
+    """The byte of a local heap whose free blocks lead round; addresses are from `base`."""
+    found = (at for at in places(data, _LOCAL) if not _free_blocks_end(data, at, base))
+    return next(found, None)
 
 
-def _ends(data: mmap.mmap | bytes, start: int) -> bool:
+def _ends(data: Data, start: int) -> bool:
     """Whether each object leads on to the next; lengths are 8 bytes in all that is seen."""
-    head = len(_SIGNATURE) + 8
+    head = len(_GLOBAL) + 8
     if start + head > len(data):
         return True  # the library notices that
     size = int.from_bytes(data[start + 8 : start + head], "little")
@@ -79,3 +50,19 @@ def _ends(data: mmap.mmap | bytes, start: int) -> bool:
             return False
         place += step
     return True
+
+
+def _free_blocks_end(data: Data, start: int, base: int) -> bool:
+    """Whether the list of free blocks ends before they must overlap."""
+    head = start + len(_LOCAL)
+    if head + _SEGMENT.size > len(data):
+        return True  # the library notices that, and what leads out of the heap
+    size, free, address = _SEGMENT.unpack_from(data, head)
+    for _ in range(min(size, WINDOW) // _FREE_BLOCK.size + 1):
+        place = base + address + free
+        if free == _NO_MORE or free + _FREE_BLOCK.size > size:
+            return True
+        if place + _FREE_BLOCK.size > len(data):
+            return True
+        free, _ = _FREE_BLOCK.unpack_from(data, place)
+    return False

@@ -84,13 +84,18 @@ class Enclosed(RawIOBase):
         return self._place
 
     def readinto(self, buffer: Buffer) -> int:
-        """Read as much as the inner file has."""
+        """Read what the inner file has, and zeros beyond its end.
+
+        h5py ignores how much came, and would go on with whatever was in memory there; the
+        library's own driver fills up with zeros, too.
+        """
         view = memoryview(buffer).cast("B")
         count = max(0, min(len(view), self._size - self._place))
         self._file.seek(self._start + self._place)
         done = int(self._file.readinto(view[:count]) or 0)
-        self._place += done
-        return done
+        view[done:] = bytes(len(view) - done)
+        self._place += len(view)
+        return len(view)
 
 
 @dataclass(frozen=True)

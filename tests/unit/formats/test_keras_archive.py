@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import zipfile
 from pathlib import Path
 
@@ -172,6 +173,40 @@ def test_archives_that_are_none(parts, tmp_path, more, match):
     weights = tree({"layers/dense": values[:2], "layers/dense_1": values[2:]})
     with pytest.raises(FormatError, match=match):
         formats.load(archive(tmp_path / "m.keras", config, weights, **more))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_weights_that_lead_beyond_all_files(parts, tmp_path, method):
+    """The address of the root's object header, in its symbol table entry."""
+    config, values = parts
+    weights = bytearray(tree({"layers/dense": values[:2], "layers/dense_1": values[2:]}))
+    weights[64:72] = (2**63 - 8).to_bytes(8, "little")
+    with pytest.raises(FormatError, match="damaged or unusual HDF5"):
+        formats.load(archive(tmp_path / "m.keras", config, bytes(weights), method))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_free_blocks_that_lead_round(parts, tmp_path, method):
+    """Addresses count from the beginning of the weights, not of the archive."""
+    config, values = parts
+    weights = bytearray(tree({"layers/dense": values[:2], "layers/dense_1": values[2:]}))
+    heap = weights.index(b"HEAP")
+    free, segment = struct.unpack_from("<QQ", weights, heap + 16)
+    struct.pack_into("<Q", weights, segment + free, free)
+    with pytest.raises(FormatError, match="damaged HDF5: the heap of names at byte"):
+        formats.load(archive(tmp_path / "m.keras", config, bytes(weights), method))
+
+
+def test_a_member_said_to_begin_beyond_the_file(parts, tmp_path):
+    """A header's offset in 64 bits, as the directory of a large archive may say it."""
+    weights = tree({"layers/dense": parts[1][:2], "layers/dense_1": parts[1][2:]})
+    path = Path(archive(tmp_path / "m.keras", parts[0], weights))
+    with zipfile.ZipFile(path, "a") as changed:
+        info = changed.getinfo(WEIGHTS)
+        info.header_offset = 2**64 - 2
+        changed._didModify = True
+    with pytest.raises(FormatError, match="a header at byte 18,446,744,073,709,551,614"):
+        formats.load(str(path))
 
 
 def test_a_description_that_is_too_long(parts, tmp_path, monkeypatch):

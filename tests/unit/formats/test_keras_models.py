@@ -1,6 +1,7 @@
 """How Keras models hang together: dialects, nesting, the order of arrays."""
 
 import json
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -593,4 +594,35 @@ def test_a_heap_that_never_ends(tmp_path):
     data[heap + 16 : heap + 32] = bytes(16)
     path.write_bytes(data)
     with pytest.raises(FormatError, match="damaged HDF5: the heap of texts at byte"):
+        formats.load(str(path))
+
+
+def test_a_tree_that_leads_round(tmp_path):
+    """The HDF5 library would go from neighbour to neighbour for ever."""
+    path = tmp_path / "m.h5"
+    write(path, sequential(LAYERS, (4,)), WEIGHTS)
+    data = bytearray(path.read_bytes())
+    first = data.index(b"TREE")
+    second = data.index(b"TREE", first + 1)
+    data[first + 16 : first + 24] = second.to_bytes(8, "little")
+    path.write_bytes(data)
+    with suppress(FormatError):
+        formats.load(str(path))  # two nodes side by side are no circle
+    data[second + 16 : second + 24] = first.to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="damaged HDF5: the B-tree node at byte"):
+        formats.load(str(path))
+
+
+def test_free_blocks_that_lead_round(tmp_path):
+    """The HDF5 library would follow them until no memory is left."""
+    path = tmp_path / "m.h5"
+    write(path, sequential(LAYERS, (4,)), WEIGHTS)
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"HEAP")
+    free = int.from_bytes(data[heap + 16 : heap + 24], "little")
+    segment = int.from_bytes(data[heap + 24 : heap + 32], "little")
+    data[segment + free : segment + free + 8] = free.to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="damaged HDF5: the heap of names at byte"):
         formats.load(str(path))
