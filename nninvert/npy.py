@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,19 @@ MAX_HEADER = 10_000
 CHUNK = 1 << 24
 """Bytes moved at once: pipes and interrupts stay responsive."""
 
+MAX_WORD = 1 << 10
+"""Bytes of one word."""
+
+MAX_AXES = 64
+"""NumPy's own limit; with it no product of lengths has more digits than Python prints."""
+
+_ADDRESSABLE = "no more than a machine can address"
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
+
+# What NumPy writes, and its names of numbers; it would take, and warn of, much more.
+_DESCR = re.compile(
+    r"[<>|=]?[biufcSUVOmM?]\d{0,9}(\[\w+\])?|(bool|u?int|float|complex)\d{0,3}"
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ class NpyHeader:
             raise LimitError(
                 self.field,
                 got=f"{count:,} values",
-                expected="no more than a machine can address",
+                expected=_ADDRESSABLE,
                 file=self.file,
             ) from error
 
@@ -148,7 +161,54 @@ def read_header(stream: BinaryIO, *, file: str, field: str = "") -> NpyHeader:
         If it is no header, or a damaged one.
     DataError
         If the values are pickled objects, text, dates or records.
+    LimitError
+        If no machine can address them.
     """
+    entries, data_offset = _entries(stream, file, field)
+    shape = entries["shape"]
+    if not _is_shape(shape):
+        raise _damaged(f"shape {shape!r}", file, field)
+    if any(n >= 1 << 63 for n in shape):
+        raise LimitError(field, got=f"shape {shape}", expected=_ADDRESSABLE, file=file)
+    return NpyHeader(
+        shape=shape,
+        dtype=_plain_dtype(entries["descr"], file, field),
+        fortran_order=bool(entries["fortran_order"]),
+        data_offset=data_offset,
+        file=file,
+        field=field,
+    )
+
+
+def read_word(stream: BinaryIO, *, file: str, field: str = "") -> str | None:
+    """Read an array that is one short text; None if it is something else.
+
+    Parameters
+    ----------
+    stream : binary file object
+        At the first byte of the magic.
+    file, field : str
+        For messages: the file, and the array's name in it.
+
+    Raises
+    ------
+    FormatError
+        If the header is damaged, or the text is cut off.
+    """
+    entries, _ = _entries(stream, file, field)
+    found = re.fullmatch(r"([<>|=]?)([SU])(\d{1,4})", str(entries["descr"]))
+    if found is None or entries["shape"] not in ((), (1,)):
+        return None
+    width = int(found[3]) * (4 if found[2] == "U" else 1)
+    if width > MAX_WORD:
+        return None
+    raw = _exactly(stream, width, file, field)
+    wide = "utf-32-be" if found[1] == ">" else "utf-32-le"
+    return raw.decode(wide if found[2] == "U" else "latin1", "replace").rstrip("\0")
+
+
+def _entries(stream: BinaryIO, file: str, field: str) -> tuple[dict[str, Any], int]:
+    """The three entries of a header, unchecked, and its length."""
     start = stream.read(len(MAGIC) + 2)
     if len(start) < len(MAGIC) + 2 or not start.startswith(MAGIC):
         raise _damaged("no .npy magic number", file, field)
@@ -168,26 +228,28 @@ def read_header(stream: BinaryIO, *, file: str, field: str = "") -> NpyHeader:
     wanted = {"descr", "fortran_order", "shape"}
     if not isinstance(entries, dict) or set(entries) != wanted:
         raise _damaged("a header without descr, fortran_order, shape", file, field)
-    shape = entries["shape"]
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise _damaged(f"shape {shape!r}", file, field)
-    return NpyHeader(
-        shape=shape,
-        dtype=_plain_dtype(entries["descr"], file, field),
-        fortran_order=bool(entries["fortran_order"]),
-        data_offset=len(start) + width + size,
-        file=file,
-        field=field,
+    return entries, len(start) + width + size
+
+
+def _is_shape(shape: object) -> bool:
+    return (
+        isinstance(shape, tuple)
+        and len(shape) <= MAX_AXES
+        and all(type(n) is int and n >= 0 for n in shape)
     )
 
 
 def _plain_dtype(descr: object, file: str, field: str) -> np.dtype[np.generic]:
     """The type of the values, if they are plain numbers."""
+    if isinstance(descr, list):
+        raise _no_numbers(str(descr), file, field)
+    if not isinstance(descr, str) or not _DESCR.fullmatch(descr):
+        raise _damaged(f"type {descr!r}", file, field)
     try:
-        dtype: np.dtype[np.generic] = np.dtype(descr)  # type: ignore[call-overload]
-    except (TypeError, ValueError, SyntaxError, KeyError) as error:
+        dtype: np.dtype[np.generic] = np.dtype(descr)
+    except (TypeError, ValueError) as error:
         raise _damaged(f"type {descr!r}", file, field) from error
-    if dtype.kind in "biufc" and isinstance(descr, str):
+    if dtype.kind in "biufc":
         return dtype
     if dtype.hasobject:
         raise DataError(
@@ -198,9 +260,13 @@ def _plain_dtype(descr: object, file: str, field: str) -> np.dtype[np.generic]:
             next_step="Save each array of numbers by itself, with dtype=float.",
             file=file,
         )
-    raise DataError(
+    raise _no_numbers(str(dtype), file, field)
+
+
+def _no_numbers(kind: str, file: str, field: str) -> DataError:
+    return DataError(
         field,
-        got=f"values of type {dtype}",
+        got=f"values of type {kind}",
         expected="numbers",
         next_step="Save array.astype(float).",
         file=file,

@@ -7,7 +7,6 @@ Members that are stored uncompressed (``numpy.savez``) can be read where they li
 
 from __future__ import annotations
 
-import io
 import zipfile
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -24,12 +23,9 @@ from nninvert.archive import (
     reading_member,
 )
 from nninvert.errors import DataError, FormatError, shortlist
-from nninvert.npy import NpyHeader, read_header
+from nninvert.npy import NpyHeader, read_header, read_word
 
 _EXPECTED = "an .npz file, which holds .npy members"
-
-MAX_TEXT_BYTES = 1 << 12
-"""Of a member that is one word, its header included."""
 
 
 @dataclass(frozen=True)
@@ -122,18 +118,14 @@ def member_text(path: str, name: str) -> str:
     """
     with open_archive(path, path, _EXPECTED) as archive, reading_member(path, name):
         info = archive.NameToInfo.get(f"{name}.npy")
-        if info is None or info.file_size > MAX_TEXT_BYTES:
-            raise _no_text(path, name)
-        raw = archive.read(info)
-        value = np.load(io.BytesIO(raw), allow_pickle=False)
-    if value.size != 1 or value.dtype.kind not in "SU":
-        raise _no_text(path, name)
-    text = value.reshape(-1)[0]
-    return text.decode("latin1") if isinstance(text, bytes) else str(text)
-
-
-def _no_text(path: str, name: str) -> FormatError:
-    return FormatError(f"'{name}'", got="no text", expected="one word", file=path)
+        text = None
+        if info is not None:
+            check_claim(archive, info, path)
+            with archive.open(info) as stream:
+                text = read_word(cast(BinaryIO, stream), file=path, field=f"'{name}'")
+    if text is None:
+        raise FormatError(f"'{name}'", got="no text", expected="one word", file=path)
+    return text
 
 
 def list_npz(source: str | BinaryIO, *, file: str = "") -> NpzListing:

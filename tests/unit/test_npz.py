@@ -88,6 +88,8 @@ HEADERS = {
     "negative": "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}",
     "boolean": "{'descr': '<f8', 'fortran_order': False, 'shape': (True,)}",
     "type": "{'descr': '<q9', 'fortran_order': False, 'shape': (1,)}",
+    "alias": "{'descr': '|a8', 'fortran_order': False, 'shape': (1,)}",
+    "axes": "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 65 + ")}",
     "deep": "(" * 3000,
 }
 

@@ -196,6 +196,8 @@ def test_a_claim_that_no_machine_can_hold_fails_on_a_pipe():
         piped(raw_npy(HEADER % "1000000000000000,", bytes(16)))
     with pytest.raises(LimitError, match="than a machine can address"):
         piped(raw_npy(HEADER % "1000000000000000000000,", bytes(16)))
+    with pytest.raises(LimitError, match="than a machine can address"):
+        piped(raw_npy(HEADER % (("9" * 200 + ",") * 30)))  # too long for Python to print
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (3, 0)])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from npy_files import raw_npy
 from scipy import sparse
 
 import nninvert
@@ -55,6 +57,27 @@ def test_every_layout_of_save_npz_is_a_layer(
     assert told.layers[0].label == "Dense"
 
 
+@pytest.mark.parametrize("format", [b"csr", "csr", np.array(["csr"], ">U3")])
+def test_the_layout_as_any_text(format: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "m.npz")
+    matrix = small(4, 6)
+    parts = {name: getattr(matrix, name) for name in ("data", "indices", "indptr")}
+    np.savez(path, format=format, shape=matrix.shape, **parts)
+    assert np.array_equal(kernel_of(load(path, TANH)).to_float64(), matrix.toarray())
+
+
+def test_a_layout_with_a_damaged_header(tmp_path: Path) -> None:
+    """Each of these came out of NumPy's own reader as an error of another kind."""
+    header = "{'descr': '|S3', 'fortran_order': False, 'shape': ()}"
+    for old, new in (("()", "(("), ("()", "None"), ("|S3", "|S999999999")):
+        path = tmp_path / "m.npz"
+        np.savez(path, shape=(3, 3), data=np.ones(3), indices=np.arange(3))
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("format.npy", raw_npy(header.replace(old, new), b"csr"))
+        with pytest.raises(FormatError):
+            load(str(path), TANH)
+
+
 def test_integers_and_short_floats_stay_as_stored(tmp_path: Path) -> None:
     for dtype in ("float32", "int8"):
         path = str(tmp_path / f"{dtype}.npz")
@@ -74,6 +97,9 @@ def test_integers_and_short_floats_stay_as_stored(tmp_path: Path) -> None:
         ({"format": np.array(3)}, "one word"),
         ({"format": np.array(b"coo")}, "no 'row'"),
         ({"data": np.array([1.0, np.nan, 1.0])}, "nan"),
+        ({"format": np.float64(3)}, "'format': got no text"),
+        ({"format": np.array("csr" * 200)}, "'format': got no text"),
+        ({"format": np.array(["csr", "csc"])}, "'format': got no text"),
     ],
 )
 def test_hostile_npz_is_refused_in_one_line(
