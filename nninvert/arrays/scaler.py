@@ -98,22 +98,35 @@ def _standard(
             raise _error(place, name, "values", "no such array", because)
     mean, scale = _alike({name: given[name] for name in _STANDARD}, place)
     _require_above(scale, 0.0, "scale", "above 0, as it is divided by", names, place)
-    return Scaler(mean, 1.0 / scale, np.zeros(mean.size), names, place.file)
+    factor = _quotient(np.ones(scale.size), scale, "scale", place)
+    return Scaler(mean, factor, np.zeros(mean.size), names, place.file)
 
 
 def _min_max(
     given: Mapping[str, Float64], names: tuple[str, ...] | None, place: Place
 ) -> Scaler:
     least, most = _alike({name: given[name] for name in _MIN_MAX}, place)
-    _require_above(most - least, 0.0, "max", "above min", names, place, most)
+    _require_above(most, least, "max", "above min", names, place)
     low, high = _range(given, least.size, place)
+    # Halves, for a difference of two numbers can be twice the largest there is.
+    span = 0.5 * most - 0.5 * least
     return Scaler(
         0.5 * least + 0.5 * most,
-        (high - low) / (most - least),
-        0.5 * (low + high),
+        _quotient(0.5 * high - 0.5 * low, span, "max", place),
+        0.5 * low + 0.5 * high,
         names,
         place.file,
     )
+
+
+def _quotient(above: Float64, below: Float64, name: str, place: Place) -> Float64:
+    """The factors, refused where they leave the range of numbers."""
+    with np.errstate(over="ignore", divide="ignore", under="ignore"):
+        found = above / below
+    if not (np.isfinite(found) & (found > 0.0)).all():
+        got = "a scale out of all proportion"
+        raise _error(place, name, got, "factors between 1e-308 and 1e308")
+    return found
 
 
 def _range(given: Mapping[str, Float64], n: int, place: Place) -> tuple[Float64, Float64]:
@@ -157,18 +170,17 @@ def _alike(arrays: Mapping[str, Float64], place: Place) -> tuple[Float64, Float6
 
 def _require_above(
     values: Float64,
-    limit: float,
+    limit: Float64 | float,
     name: str,
     expected: str,
     names: tuple[str, ...] | None,
     place: Place,
-    shown: Float64 | None = None,
 ) -> None:
     wrong = np.flatnonzero(~(values > limit))
     if wrong.size:
         index = int(wrong[0])
         which = f"'{names[index]}'" if names else f"number {index}"
-        got = f"{(values if shown is None else shown)[index]:g} for {which}"
+        got = f"{values[index]:g} for {which}"
         raise _error(place, name, got, expected)
 
 

@@ -144,15 +144,12 @@ class Parsed:
             format=self.format,
             layers=tuple(self._describe(step) for step in self.steps),
             inputs=self.input_names,
-            outputs=tuple(self.steps[k].name for k in self.outputs),
+            outputs=tuple(self._name(k) for k in self.outputs),
             notes=self.notes,
         )
 
     def _describe(self, step: Step) -> LayerDescription:
         largest = max(step.arrays, key=lambda array: array.size, default=None)
-        sources = [
-            self.steps[k].name if k >= 0 else self.input_names[-1 - k] for k in step.sources
-        ]
         return LayerDescription(
             index=step.index,
             name=step.name,
@@ -163,9 +160,13 @@ class Parsed:
             parameters=sum(array.size for array in step.arrays),
             dtype=_type_name(largest.dtype) if largest is not None else "",
             where=step.arrays[0].where if step.arrays else "",
-            inputs=tuple(sources),
+            inputs=tuple(self._name(k) for k in step.sources),
             problem=step.problem,
         )
+
+    def _name(self, k: int) -> str:
+        """Of a step, or of an input where that is negative."""
+        return self.steps[k].name if k >= 0 else self.input_names[-1 - k]
 
 
 def _type_name(dtype: np.dtype[np.generic]) -> str:

@@ -104,7 +104,8 @@ class _Lines:
     def wholes(self, what: str, count: int) -> list[int]:
         """The same for whole numbers of 1 or more."""
         found = self.numbers(what, count)
-        if not (found == np.round(found)).all() or (found < 1).any():
+        whole = np.isfinite(found) & (found == np.round(found))
+        if not whole.all() or (found < 1).any():
             raise FormatError(what, got=str(found), expected="whole numbers")
         return [int(n) for n in found]
 

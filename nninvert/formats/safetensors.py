@@ -18,6 +18,7 @@ from nninvert.formats._arrays import PieceArray
 from nninvert.formats._json import Fields, parse_json
 from nninvert.formats.bare import BareReader
 from nninvert.formats.bare_names import BareWeights, bare_weights
+from nninvert.npy import MAX_AXES
 
 MAX_HEADER_BYTES = 100_000_000
 """As in the format's own library."""
@@ -115,7 +116,7 @@ def _header(path: str) -> tuple[int, Fields]:
 
 def _shape(entry: Fields, name: str) -> tuple[int, ...]:
     shape = entry.wholes("shape") if entry.raw("shape") != [] else ()
-    if any(n < 0 for n in shape):
+    if len(shape) > MAX_AXES or any(not 0 <= n < 1 << 63 for n in shape):
         raise FormatError(f"'{name}'", got=f"shape {list(shape)}", expected="lengths")
     return shape
 
@@ -142,7 +143,7 @@ def _check_length(name: str, kind: str, shape: tuple[int, ...], length: int) -> 
         raise FormatError(
             f"'{name}'",
             got=f"{length:,} bytes",
-            expected=f"{math.prod(shape) * bits / 8:,.0f} for {kind} {list(shape)}",
+            expected=f"{-(-math.prod(shape) * bits // 8):,} for {kind} {list(shape)}",
             next_step="Copy or download the file again.",
         )
 

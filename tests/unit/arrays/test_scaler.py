@@ -72,6 +72,8 @@ def test_min_and_max(npz, csv):
         ({"mean": [0.0], "scale": [1.0], "var_": [1.0]}, "var_: got an array of"),
         ({"min": [0], "max": [1], "feature_range": [1, 0]}, "a range that ascends"),
         ({"mean": [0], "scale": [1], "feature_range": [0, 1]}, "belongs to min and max"),
+        ({"mean": [0.0], "scale": [1e-309]}, "scale: got a scale out of all proportion"),
+        ({"min": [0.0], "max": [5e-324]}, "max: got a scale out of all proportion"),
     ],
 )
 def test_what_cannot_be_meant(npz, arrays, words):
@@ -81,6 +83,13 @@ def test_what_cannot_be_meant(npz, arrays, words):
     message = str(caught.value)
     assert words in message
     assert message.startswith(path)
+
+
+def test_the_widest_range_of_all(npz):
+    most = np.array([1.7e308])
+    found = read_scaler(npz(min=-most, max=most), ROLE)
+    np.testing.assert_allclose(found.factor, 0.5 / most)
+    np.testing.assert_array_equal(found.value, [0.5])
 
 
 @pytest.mark.parametrize(

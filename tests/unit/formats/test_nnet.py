@@ -59,6 +59,7 @@ def test_scaled_in_and_out(file, text, rng):
         ("2,3,2,3,", "2,3,2.5,3,", "a text file"),
         ("3,2,2,", "3,2,4,", "widths: got 3 to 4, expected 3 to 2"),
         ("3,2,2,", "3,0,2,", "widths: got"),
+        ("3,2,2,", "3,inf,2,", "widths: got"),
         ("-1.0,0.5,0.25,", "-1.0,0.5,", "line 10: got 2 numbers, expected 3"),
         ("-1.0,0.5,0.25,", "-1.0,nothing,1,", "line 10: got '-1.0,nothing,1,'"),
         ("2.0,1.0,4.0,10.0,", "2.0,0.0,4.0,10.0,", "ranges: got 0"),

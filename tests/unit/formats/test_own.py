@@ -173,6 +173,20 @@ def test_damaged_descriptions(tmp_path, case):
     assert caught.value.file == path
 
 
+def test_a_graph_without_nodes(tmp_path):
+    """Its output is its input, which is described and cannot be a network."""
+
+    def empty(document):
+        document["graph"]["nodes"] = []
+        document["output"]["shape"] = document["input"]["shape"]
+
+    path = _with_document(tmp_path, empty)
+    told = formats.describe(path)
+    assert (told.layers, told.inputs) == ((), told.outputs)
+    with pytest.raises(FormatError, match="layers: got none"):
+        formats.load(path)
+
+
 def test_a_kind_of_a_later_version(tmp_path):
     path = _with_document(tmp_path, lambda d: d["graph"]["nodes"][1].update(kind="lstm"))
     with pytest.raises(UnsupportedLayerError, match="layer 1 'out' > kind: got 'lstm'"):

@@ -89,6 +89,9 @@ def test_large_matrices_stay_in_the_file(tmp_path, rng):
         ({"w": {"dtype": "F8"}}, "got type 'F8'"),
         ({"w": {"shape": [2, 3]}}, "'w': got 16 bytes, expected 24"),
         ({"w": {"shape": [-2, -2]}}, "shape \\[-2, -2\\]"),
+        ({"w": {"shape": [10**18] * 60}}, "'w': got 16 bytes, expected 4,000,"),
+        ({"w": {"shape": [10**19]}}, "got shape"),
+        ({"w": {"shape": [1] * 65}}, "got shape"),
         ({"w": {"data_offsets": [16, 0]}}, "data_offsets"),
         ({"w": {"data_offsets": [4, 20]}}, "byte 4, expected byte 0, where 'the header'"),
         (
