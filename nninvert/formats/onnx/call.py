@@ -16,6 +16,9 @@ from nninvert.formats.onnx.records import NodeRecord
 from nninvert.formats.onnx.tensors import MadeArray, small
 from nninvert.formats.onnx.values import Lengths, RowsMixed, Shape, Signal, Value
 
+UNSEEN = np.float32(-3.4028234663852886e38)
+"""What stands for minus infinity in masks: the least number of float32."""
+
 MAX_PARAMETERS = 1 << 24
 """Numbers of a constant that an operator works with unit by unit."""
 
@@ -32,6 +35,8 @@ class Call:
         None where an optional one is left out.
     count : int or None, default None
         How many rows the file says there are.
+    into_softmax : bool, default False
+        Whether nothing but softmax reads the node's outputs.
 
     Attributes
     ----------
@@ -49,8 +54,10 @@ class Call:
         opset: int,
         inputs: Sequence[Value | None],
         count: int | None = None,
+        into_softmax: bool = False,
     ) -> None:
         self.node, self.opset, self.count = node, opset, count
+        self._into_softmax = into_softmax
         self.inputs = tuple(inputs)
         self.batched = all(signal.rows for signal in self.signals)
         self.attributes = Attributes(node)
@@ -66,7 +73,7 @@ class Call:
         return self._with([_of_one_row(one) for one in self.inputs])
 
     def _with(self, inputs: Sequence[Value | None]) -> Call:
-        made = Call(self.node, self.opset, inputs, self.count)
+        made = Call(self.node, self.opset, inputs, self.count, self._into_softmax)
         made.arrays = self.arrays
         return made
 
@@ -141,6 +148,31 @@ class Call:
     def numbers(self, place: int, what: str) -> NDArray[np.float64]:
         """The same in float64."""
         return self.values(place, what).astype(np.float64)
+
+    def shift(
+        self, place: int, taken: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.generic]:
+        """A constant that is added, or put in the place of numbers.
+
+        Where `taken` is false, its numbers do not count, and are 0.
+
+        Minus infinity, with which masks keep softmax from seeing a number, becomes
+        `UNSEEN`, of which softmax makes zero all the same.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            If it is infinite otherwise.
+        """
+        values = np.atleast_1d(self.values(place, "constant"))
+        if taken is not None:
+            values = np.where(taken, values, np.zeros((), values.dtype))
+        hidden = values == -np.inf
+        if self._into_softmax and not hidden.all(axis=-1).any():
+            values = np.where(hidden, UNSEEN.astype(values.dtype), values)
+        if not np.isfinite(values.astype(np.float64)).all():
+            raise UnsupportedLayerError("", got="an infinite constant, or none at all")
+        return values
 
     def scalar(self, place: int, what: str, default: float) -> float:
         """An optional constant of one number."""

@@ -104,7 +104,7 @@ def _size_of_outputs(
         return max(0, math.ceil((stop - start) / step)) if step else 0
     if op_type == "Gather":
         return there[0].size // max(1, min(there[0].shape, default=1)) * there[1].size
-    if op_type == "MatMul":
+    if op_type in ("Gemm", "MatMul"):
         return int(there[0].size * there[1].size // max(1, there[0].shape[-1]))
     if op_type in POINTWISE:
         return math.prod(np.broadcast_shapes(*(one.shape for one in there)))
@@ -269,6 +269,21 @@ def _matmul(attributes: Attributes, given: Sequence[Array | None], opset: int) -
     return np.asarray(np.matmul(left, right))
 
 
+def _gemm(attributes: Attributes, given: Sequence[Array | None], opset: int) -> Array:
+    left, right, *rest = (one.astype(np.float64) for one in given if one is not None)
+    left = left.T if attributes.whole("transA", 0) else left
+    right = right.T if attributes.whole("transB", 0) else right
+    found = attributes.number("alpha", 1.0) * np.matmul(left, right)
+    return np.asarray(sum([attributes.number("beta", 1.0) * one for one in rest], found))
+
+
+def _triangle(attributes: Attributes, given: Sequence[Array | None], opset: int) -> Array:
+    below = _given(given, 1)
+    diagonal = 0 if below is None else int(below.item())
+    cut = np.triu if attributes.whole("upper", 1) else np.tril
+    return cut(_first(given), diagonal)
+
+
 FOLDS: dict[str, Fold] = {
     "Cast": _cast,
     "CastLike": _cast_like,
@@ -282,6 +297,7 @@ FOLDS: dict[str, Fold] = {
         math.prod(_first(given).shape[: a.whole("axis", 1)]), -1
     ),
     "Gather": _gather,
+    "Gemm": _gemm,
     "Identity": lambda a, given, o: _first(given),
     "MatMul": _matmul,
     "Range": lambda a, given, o: np.arange(
@@ -302,6 +318,7 @@ FOLDS: dict[str, Fold] = {
     "Squeeze": _squeeze,
     "Tile": lambda a, given, o: np.tile(_first(given), _shape_from(_given(given, 1))),
     "Transpose": _transpose,
+    "Trilu": _triangle,
     "Unsqueeze": _unsqueeze,
 }
 """By the operator's name; ConstantOfShape and Constant hold a tensor, see `steps`."""

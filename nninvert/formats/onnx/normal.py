@@ -13,12 +13,19 @@ from nninvert.formats.onnx.values import Value
 Makers = Mapping[str, NodeRecord]
 ValueOf = Callable[[str], Value | None]
 
+LEAST_NORM = 1e-12
+"""Stands for the norm of a row of zeros, which operators without a floor leave open."""
+
 _INPUTS = {
     "Add": 2,
+    "Clip": 1,
     "Div": 2,
+    "Expand": 1,
+    "Max": 1,
     "Mul": 2,
     "Pow": 2,
     "Reciprocal": 1,
+    "ReduceL2": 1,
     "ReduceMean": 1,
     "Sqrt": 1,
     "Sub": 2,
@@ -28,6 +35,8 @@ _INPUTS = {
 @dataclass(frozen=True)
 class Normalised:
     """``(x - mean) / sqrt(variance + epsilon)``, or the same without the mean.
+
+    Of what is divided by its length, `epsilon` is the least one.
 
     Attributes
     ----------
@@ -43,6 +52,16 @@ class Normalised:
     axes: tuple[int, ...]
     epsilon: float
     centred: bool
+
+
+def guarded_softmax(node: NodeRecord, makers: Makers) -> str | None:
+    """For ``Where(IsNaN(p), constant, p)`` with p from a softmax: the name of p."""
+    if node.domain or node.op_type != "Where" or len(node.inputs) != 3:
+        return None
+    test, _, kept = (makers.get(name) for name in node.inputs)
+    if test is None or kept is None or (test.op_type, kept.op_type) != ("IsNaN", "Softmax"):
+        return None
+    return node.inputs[2] if test.inputs == node.inputs[2:] else None
 
 
 class Normalisations:
@@ -77,6 +96,27 @@ class Normalisations:
                 return Normalised(origin, axes, epsilon, centred=True)
             return Normalised(top, axes, epsilon, centred=False)
         return None
+
+    def unit_ending_with(self, node: NodeRecord) -> Normalised | None:
+        """For ``x / max(||x||, floor)``: x, its axes, and the floor as `epsilon`."""
+        if node.domain or node.op_type != "Div" or len(node.inputs) != 2:
+            return None
+        top, bottom = node.inputs
+        wide = self._made_by(bottom, "Expand")
+        bottom = bottom if wide is None else wide.inputs[0]
+        floor = 0.0
+        bounded = self._made_by(bottom, "Clip", "Max")
+        if bounded is not None:
+            bottom = bounded.inputs[0]
+            least = self._number(bounded.inputs[1]) if len(bounded.inputs) > 1 else None
+            if least is None or any(bounded.inputs[2:]):
+                return None
+            floor = least
+        length = self._made_by(bottom, "ReduceL2")
+        axes = None if length is None or length.inputs[0] != top else self._axes(length)
+        if axes is None or floor < 0.0:
+            return None
+        return Normalised(top, axes, floor or LEAST_NORM, centred=False)
 
     def _made_by(self, name: str, *kinds: str) -> NodeRecord | None:
         """The node behind a name, if it is one of these with all its inputs."""

@@ -44,6 +44,15 @@ def ordered(model: ModelRecord, wanted: Sequence[str]) -> list[NodeRecord]:
     return found
 
 
+def readers(nodes: Sequence[NodeRecord], wanted: Sequence[str]) -> dict[str, set[str]]:
+    """Which operators read each value; "" stands for the outputs of the network."""
+    found: dict[str, set[str]] = {name: {""} for name in wanted}
+    for node in nodes:
+        for name in node.inputs:
+            found.setdefault(name, set()).add(node.op_type)
+    return found
+
+
 def _makers(model: ModelRecord) -> dict[str, int]:
     """Which node makes each value; inputs and initialisers are made by none."""
     given = _given(model)

@@ -24,9 +24,9 @@ from nninvert.formats.onnx.constants import Constants, counts_rows
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
 from nninvert.formats.onnx.naming import pruned, renamed
-from nninvert.formats.onnx.normal import Normalisations
+from nninvert.formats.onnx.normal import Normalisations, guarded_softmax
 from nninvert.formats.onnx.operators import OPERATORS, SEVERAL, Operator
-from nninvert.formats.onnx.order import ordered
+from nninvert.formats.onnx.order import ordered, readers
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
 from nninvert.formats.onnx.records import ModelRecord, NodeRecord
 from nninvert.formats.onnx.users import by_user, maker
@@ -37,7 +37,10 @@ from nninvert.layers import (
     LayerNormalization,
     Reshape,
     RMSNormalization,
+    UnitNormalization,
 )
+
+_KINDS_OF_SOFTMAX = {"LogSoftmax", "Softmax"}
 
 _MOVING_ROWS = {"Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 """Operators that may put the batch elsewhere or join it with others, and only move."""
@@ -82,7 +85,7 @@ class Walk:
         self._shapes = {record.name: record.shape for record in model.values}
         self._steps: list[Step] = []
         self._recogniser = Recogniser(self._steps)
-        self._used: set[str] = set()
+        self._read_by: dict[str, set[str]] = {}
         self._makers: dict[str, NodeRecord] = {}
         self._normalisations = Normalisations(self._makers, self._known)
         self.mixed = False
@@ -105,7 +108,7 @@ class Walk:
         """
         wanted = [record.name for record in self._model.outputs]
         nodes = ordered(self._model, wanted)
-        self._used = {name for node in nodes for name in node.inputs} | set(wanted)
+        self._read_by = readers(nodes, wanted)
         for node in nodes:
             self._visit(node)
             self._makers.update((name, node) for name in node.outputs)
@@ -190,20 +193,22 @@ class Walk:
             make = maker(self._users, node, self._knows(node))
         except UsageError as error:
             raise error.at(layer=("?", place.name)) from error
-        if make is None and self._normalise(node, step):
+        if make is None and (self._normalise(node, step) or self._guarded(node, step)):
             return
         problem = self._problem(node, given, make is not None)
         if problem:
             self._fail(node, step, problem)
             return
-        call = Call(node, opset, given, self._count)
+        read_by = {one for name in node.outputs for one in self._read_by.get(name, ())}
+        call = Call(node, opset, given, self._count, read_by <= _KINDS_OF_SOFTMAX)
         if not call.batched:
             call = call.of_one_row()
         self._build(node, step, call, make)
 
     def _normalise(self, node: NodeRecord, step: Step) -> bool:
         """Make one step of a normalisation that ends with this node."""
-        found = self._normalisations.ending_with(node)
+        unit = self._normalisations.unit_ending_with(node)
+        found = unit or self._normalisations.ending_with(node)
         signal = self._values.get(found.name) if found is not None else None
         if found is None or not isinstance(signal, Signal):
             return False
@@ -212,13 +217,24 @@ class Walk:
         if not axes or min(axes) < 0 or max(axes) >= len(signal.shape):
             return False
         kind = LayerNormalization if found.centred else RMSNormalization
-        layer = kind(signal.shape, axes, found.epsilon)
+        layer = (UnitNormalization if unit else kind)(signal.shape, axes, found.epsilon)
         place = step.places[-1]
-        label = f"{kind.__name__} (… {place.label})"
+        label = f"{type(layer).__name__} (… {place.label})"
         made = replace(
             step, places=(replace(place, label=label),), sources=(signal.source,)
         )
         self._steps.append(made.built([layer]))
+        self._made(node, node.outputs[0], self._steps[-1], signal.rows)
+        return True
+
+    def _guarded(self, node: NodeRecord, step: Step) -> bool:
+        """Pass on a softmax whose NaN, of rows that see nothing, become a constant."""
+        name = guarded_softmax(node, self._makers)
+        signal = self._values.get(name) if name is not None else None
+        if not isinstance(signal, Signal):
+            return False
+        made = replace(step, sources=(signal.source,))
+        self._steps.append(made.built([Identity(signal.shape)]))
         self._made(node, node.outputs[0], self._steps[-1], signal.rows)
         return True
 
@@ -300,7 +316,7 @@ class Walk:
     def _refuse_further(self, node: NodeRecord, step: Step) -> None:
         """Indices of maxima, means of a normalisation: nothing that is inverted."""
         for name in node.outputs[1:]:
-            if name in self._used:
+            if name in self._read_by:
                 self._steps.append(renamed(step, name).failed("its further output"))
                 self._values[name] = Unknown(len(self._steps) - 1)
 

@@ -8,6 +8,8 @@ from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.operators import (
     activations,
     affine,
+    attending,
+    choosing,
     elementary,
     grids,
     learners,
@@ -15,6 +17,7 @@ from nninvert.formats.onnx.operators import (
     normalising,
     parts,
     products,
+    reducing,
     shapes,
     windows,
 )
@@ -28,6 +31,7 @@ OPERATORS: dict[tuple[str, str], Operator] = {
         for name, operator in {
             "Abs": activations.absolute,
             "Add": elementary.add,
+            "Attention": attending.attention,
             "AveragePool": grids.average_pool,
             "BatchNormalization": affine.batch_normalization,
             "Cast": shapes.cast,
@@ -71,8 +75,11 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "Pad": grids.pad,
             "Pow": merging.power,
             "RMSNormalization": normalising.rms_normalization,
-            "ReduceMean": shapes.reduced(mean=True),
-            "ReduceSum": shapes.reduced(mean=False),
+            "ReduceMax": reducing.extreme(1.0),
+            "ReduceMean": reducing.added(mean=True),
+            "ReduceMin": reducing.extreme(-1.0),
+            "ReduceSum": reducing.added(mean=False),
+            "ReduceSumSquare": reducing.sum_of_squares,
             "Relu": activations.named("relu"),
             "Reshape": shapes.reshape,
             "Resize": grids.resize,
@@ -94,6 +101,7 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "Transpose": shapes.transpose,
             "Unsqueeze": shapes.unsqueeze,
             "Upsample": grids.resize,
+            "Where": choosing.where,
         }.items()
     },
     ("ai.onnx.ml", "ArrayFeatureExtractor"): parts.feature_extractor,

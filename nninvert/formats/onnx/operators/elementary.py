@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nninvert.errors import UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
@@ -12,6 +15,7 @@ from nninvert.formats.onnx.operators.activations import cut
 from nninvert.formats.onnx.operators.affine import reciprocal, scaled
 from nninvert.formats.onnx.operators.merging import merged
 from nninvert.layers import Add, Divide, Layer, Maximum, Minimum, Multiply, Subtract
+from nninvert.layers.activations.relu import ReLU
 
 
 def _other(call: Call) -> int | None:
@@ -25,7 +29,7 @@ def add(call: Call) -> list[Layer]:
     place = _other(call)
     if place is None:
         return merged(call, Add)
-    return scaled(_turned(call, place), 1.0, call.values(place, "constant"))
+    return scaled(_turned(call, place), 1.0, call.shift(place))
 
 
 def subtract(call: Call) -> list[Layer]:
@@ -87,8 +91,22 @@ def _bounded(call: Call, kind: str) -> list[Layer]:
     best = np.max if kind == "maximum" else np.min
     values = [call.numbers(place, "bound") for place in places]
     if any(one.size != 1 for one in values):
-        raise UnsupportedLayerError("", got="bounds of their own for each unit")
+        return _bounded_apart(call, values, kind)
     bound = float(best([one.item() for one in values]))
     chain = Chain(signals[0].shape)
     ends = (bound, np.inf) if kind == "maximum" else (-np.inf, bound)
     return cut(chain, *ends)
+
+
+def _bounded_apart(
+    call: Call, values: Sequence[NDArray[np.float64]], kind: str
+) -> list[Layer]:
+    """``max(x, c) = relu(x - c) + c`` for each unit; the minimum upside down."""
+    chain = Chain(call.signals[0].shape)
+    sign = 1.0 if kind == "maximum" else -1.0
+    for one in values:
+        aligned, shape = call.aligned(one, chain.shape)
+        bound = aligned.astype(np.float64)
+        chain.stretch(shape).affine(sign, -sign * bound).activation(ReLU())
+        chain.affine(sign, bound)
+    return chain.layers

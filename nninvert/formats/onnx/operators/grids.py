@@ -211,8 +211,8 @@ def _factors(call: Call) -> tuple[int, ...]:
         scales = call.numbers(place, "scales").ravel().tolist()
     axes = call.attributes.wholes("axes") or tuple(range(call.rank()))
     if scales is None:
-        sizes = call.wholes(3, "sizes")
-        if sizes is None or len(sizes) != len(axes):
+        sizes = call.target_shape(3)
+        if len(sizes) != len(axes):
             raise FormatError("sizes", got=str(sizes), expected=f"{len(axes)} lengths")
         full = (sizes[0], *shape) if axes[0] % call.rank() == 0 else (1, *shape)
         pairs = zip(sizes, axes, strict=True)

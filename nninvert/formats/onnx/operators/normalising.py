@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import Chain
+from nninvert.formats.onnx.normal import LEAST_NORM
 from nninvert.formats.onnx.operators.affine import EPSILON
 from nninvert.layers import (
     GroupNormalization,
@@ -16,9 +17,6 @@ from nninvert.layers import (
     RMSNormalization,
     UnitNormalization,
 )
-
-_FLOOR = 1e-12
-"""Stands for the norm of a row of zeros, which ONNX leaves open."""
 
 
 def layer_normalization(call: Call) -> list[Layer]:
@@ -95,7 +93,8 @@ def lp_normalization(call: Call) -> list[Layer]:
     if call.attributes.whole("p", 2) != 2:
         raise UnsupportedLayerError("p", got="1", expected="2")
     axis = call.axis(call.attributes.whole("axis", -1))
-    return call.chain.then(UnitNormalization(call.signal.shape, (axis,), _FLOOR)).layers
+    shape = call.signal.shape
+    return call.chain.then(UnitNormalization(shape, (axis,), LEAST_NORM)).layers
 
 
 def normalizer(call: Call) -> list[Layer]:
@@ -104,4 +103,5 @@ def normalizer(call: Call) -> list[Layer]:
     if kind != "L2":
         raise UnsupportedLayerError("norm", got=kind, expected="L2")
     last = len(call.signal.shape) - 1
-    return call.chain.then(UnitNormalization(call.signal.shape, (last,), _FLOOR)).layers
+    shape = call.signal.shape
+    return call.chain.then(UnitNormalization(shape, (last,), LEAST_NORM)).layers

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from nninvert.errors import FormatError, UnsupportedLayerError
@@ -11,8 +9,6 @@ from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.tensors import FLOATS
 from nninvert.formats.onnx.values import RowsMixed
 from nninvert.layers import Layer, size_of
-
-Operator = Callable[[Call], list[Layer]]
 
 
 def identity(call: Call) -> list[Layer]:
@@ -119,28 +115,3 @@ def unsqueeze(call: Call) -> list[Layer]:
     left = iter(shape)
     made = [1 if k in new else next(left, 0) for k in range(len(shape) + len(new))]
     return call.chain.reshape(tuple(made)).layers
-
-
-def reduced(mean: bool) -> Operator:
-    """ReduceSum or ReduceMean along given axes."""
-
-    def build(call: Call) -> list[Layer]:
-        axes = call.wholes(1, "axes")
-        shape = call.signal.shape
-        if not axes:
-            if call.attributes.whole("noop_with_empty_axes", 0):
-                return call.chain.layers
-            if call.batched:
-                raise RowsMixed("adds up all rows")
-            axes = tuple(range(len(shape)))
-        gone = sorted({call.axis(axis) for axis in axes})
-        count = size_of(tuple(shape[k] for k in gone))
-        weights = np.full((1, count), 1.0 / count if mean else 1.0)
-        chain = call.chain.combine(gone, weights)
-        if call.attributes.whole("keepdims", 1):
-            kept = tuple(1 if k in gone else n for k, n in enumerate(shape))
-        else:
-            kept = tuple(n for k, n in enumerate(shape) if k not in gone)
-        return chain.reshape(kept).layers
-
-    return build
