@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.archive import ZIP_MAGIC
+from nninvert.arrays.numeric_types import check_type
 from nninvert.arrays.place import Place
 from nninvert.arrays.text import cells_of, not_a_number, number_of, separator_of
 from nninvert.arrays.text_file import lines_of
@@ -206,6 +207,8 @@ def _from_npz(place: Place) -> dict[str, Float64]:
         )
     for error in listing.refused.values():
         raise error
+    for name, member in listing.arrays.items():
+        check_type(member.header.dtype, Place(place.file, name))
     return {
         name: member.read().astype(np.float64).ravel()
         for name, member in listing.arrays.items()

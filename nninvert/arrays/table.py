@@ -27,6 +27,9 @@ from nninvert.errors import DataError, ShapeError, printable
 # the same bits again, and the shortest such text often has one fewer.
 _DIGITS = {8: 16, 4: 8, 2: 4}
 
+# Longer ones belong to zeros, or to numbers as good as zero.
+_LONGEST_EXPONENT = 9
+
 # Starts like a word, and holds no separator, quote or comment sign.
 _PLAIN = re.compile(r"""\w[^\s,;"#]*""")
 
@@ -173,6 +176,8 @@ def half_step_of(cell: str) -> float:
     mantissa, e, exponent = cell.lower().partition("e")
     whole, point, decimals = mantissa.partition(".")
     if not (point or e) or "n" in whole:
+        return 0.0
+    if len(exponent.lstrip("+-").lstrip("0")) > _LONGEST_EXPONENT:
         return 0.0
     half = float(f"5e{int(exponent or 0) - len(decimals) - 1}")
     return half if math.isfinite(half) else 0.0  # "0e999" is zero all the same

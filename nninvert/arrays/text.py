@@ -80,7 +80,7 @@ def cells_of(line: str, separator: str, place: Place, number: int) -> list[str]:
                 file=place.file,
             ) from error
         if separator == " ":
-            return [cell for cell in cells if cell]
+            return [cell for cell in cells if cell] or [""]
         return [cell.strip() for cell in cells]
     if separator == " ":
         return line.split()

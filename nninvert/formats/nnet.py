@@ -124,10 +124,15 @@ def _parse(lines: _Lines) -> Parsed:
     ranges = lines.numbers("ranges of the inputs and of the output", n_in + 1)
     if (ranges == 0.0).any():
         raise FormatError("ranges", got="0", expected="positive numbers")
+    with np.errstate(over="ignore", invalid="ignore"):
+        factor, shift = 1.0 / ranges[:-1], -means[:-1] / ranges[:-1]
+    if not (np.isfinite(factor) & np.isfinite(shift)).all():
+        expected = "means and ranges with quotients that are numbers"
+        raise FormatError("ranges", got=_shown(ranges), expected=expected)
     built: list[tuple[Place, list[Layer]]] = [
         (
             Place("0", "scale", "Normalization"),
-            [Rescaling((n_in,), 1.0 / ranges[:-1], -means[:-1] / ranges[:-1])],
+            [Rescaling((n_in,), factor, shift)],
         )
     ]
     for k, (width, height) in enumerate(pairwise(sizes)):

@@ -20,6 +20,10 @@ MAX_RATIO = 1000
 
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
 
+# The library (1.14 and 2.0) reads a checksum or a length of 4 bytes from each chunk of
+# these, also where the chunk is said to be shorter, and then crashes.
+_LEAST_BYTES = {3: 4, 4: 4}
+
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """A data set of plain numbers whose bytes are all in this file, none read yet.
@@ -139,6 +143,23 @@ def _check_filters(found: h5py.Dataset) -> None:
                 next_step="Write it again with compression='gzip'.",
                 file=found.file.filename,
             )
+    least = max((_LEAST_BYTES.get(code, 0) for code, *_ in filters), default=0)
+    if least and found.chunks:
+        _check_chunks(found, least)
+
+
+def _check_chunks(found: h5py.Dataset, least: int) -> None:
+    """Refuse chunks that are too short for their filters."""
+    with reading(found, ""):
+        size = found.id.chunk_iter(lambda one: one.size if one.size < least else None)
+    if size is not None:
+        raise FormatError(
+            f"'{found.name}'",
+            got=f"a chunk of {size} bytes",
+            expected=f"at least {least}, as its checksum or length takes",
+            next_step="Copy or download the file again.",
+            file=found.file.filename,
+        )
 
 
 def _check_claim(found: h5py.Dataset) -> None:

@@ -470,6 +470,24 @@ def test_refuses_bytes_that_end_after_the_file(made, tmp_path):
         hdf5.dataset(file, "y")
 
 
+def test_a_chunk_too_short_for_its_checksum(made, tmp_path):
+    """The HDF5 library would read far behind it, and crash."""
+    made.create_dataset("x", data=np.ones(500), fletcher32=True, chunks=(500,))
+    size = made["x"].id.get_storage_size()
+    path = made.filename
+    made.close()
+    content = bytearray((tmp_path / "made.h5").read_bytes())
+    place = content.index(b"TREE\1") + 24
+    assert int.from_bytes(content[place : place + 4], "little") == size == 4004
+    content[place : place + 4] = bytes([3, 0, 0, 0])
+    (tmp_path / "made.h5").write_bytes(content)
+    with (
+        hdf5.open_hdf5(path) as file,
+        pytest.raises(FormatError, match="a chunk of 3 bytes, expected at least 4"),
+    ):
+        hdf5.dataset(file, "x")
+
+
 def test_a_failing_checksum_is_reported(made, tmp_path):
     values = np.random.default_rng(1).normal(size=500)
     made.create_dataset("x", data=values, fletcher32=True, chunks=(500,))

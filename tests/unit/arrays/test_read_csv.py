@@ -91,6 +91,8 @@ def test_nan_and_infinity_are_values():
         ("-inf", 0.0),
         ("0.1234567890123456", 5e-17),
         ("0e999", 0.0),
+        ("1e-" + "9" * 5000, 0.0),  # longer than Python reads as a whole number
+        ("2.5e-0000000000003", 5e-5),
     ],
 )
 def test_half_of_the_last_written_decimal(cell, half):
@@ -126,6 +128,7 @@ def test_half_of_the_last_written_decimal(cell, half):
         ("0,1,2\n0.5,0.2,0.1\n", "line 1: got 0, 1, 2, ... above rows with decimals"),
         ("a,b,a\n1,2,3\n", "line 1: got the name 'a' twice"),
         ("a,,b\n1,2,3\n", "line 1: got an empty name"),
+        ('""\n1\n', "line 1: got an empty name"),
         ('"1","2"\n"3","4"\n', "numbers in quotes in the first line and in others"),
         ('1,"2\n', "line 1: got quotes that do not match"),
         (b"1,2\n3,\xb5\n", "line 2: got the byte 0xb5, which is not UTF-8"),

@@ -72,6 +72,7 @@ def test_min_and_max(npz, csv):
         ({"mean": [0.0], "scale": [1.0], "var_": [1.0]}, "var_: got an array of"),
         ({"min": [0], "max": [1], "feature_range": [1, 0]}, "a range that ascends"),
         ({"mean": [0], "scale": [1], "feature_range": [0, 1]}, "belongs to min and max"),
+        ({"mean": [0.0], "scale": [1.0 + 2.0j]}, "scale: got complex numbers"),
         ({"mean": [0.0], "scale": [1e-309]}, "scale: got a scale out of all proportion"),
         ({"min": [0.0], "max": [5e-324]}, "max: got a scale out of all proportion"),
     ],

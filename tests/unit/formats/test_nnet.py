@@ -63,6 +63,8 @@ def test_scaled_in_and_out(file, text, rng):
         ("-1.0,0.5,0.25,", "-1.0,0.5,", "line 10: got 2 numbers, expected 3"),
         ("-1.0,0.5,0.25,", "-1.0,nothing,1,", "line 10: got '-1.0,nothing,1,'"),
         ("2.0,1.0,4.0,10.0,", "2.0,0.0,4.0,10.0,", "ranges: got 0"),
+        ("2.0,1.0,4.0,10.0,", "2.0,1e-310,4.0,10.0,", "ranges: got 2,1e-310"),
+        ("2.0,1.0,4.0,10.0,", "2.0,nan,4.0,10.0,", "ranges: got 2,nan"),
         ("\n0.0,\n1.0,\n", "\n0.0,\n", "got 0 numbers, expected 1: bias of layer 1"),
     ],
 )
