@@ -40,7 +40,7 @@ def problem_of(
     """The problem of `ask`; it knows how the values were stored."""
     problem = ask(
         network,
-        stored(y),
+        stored_targets(y),
         near=None if near is None else stored(near),
         decimals=y.half_step if isinstance(y, LoadedArray) else None,
         context=context,
@@ -53,6 +53,11 @@ def problem_of(
 def stored(values: Values) -> NDArray[np.generic]:
     """The array in the type it came in."""
     return values.values if isinstance(values, LoadedArray) else np.asarray(values)
+
+
+def stored_targets(values: Values) -> NDArray[np.generic]:
+    """The same of targets, in a type that says how precisely they are known."""
+    return values.targets if isinstance(values, LoadedArray) else np.asarray(values)
 
 
 def finite_rows(values: Values, shape: tuple[int, ...], field: str) -> NDArray[np.generic]:

@@ -13,7 +13,13 @@ from nninvert.analysis import handshake, sensitivity
 from nninvert.analysis.factor_files import conclude, prepare
 from nninvert.analysis.invertibility import check_network
 from nninvert.analysis.planning import announce_structure
-from nninvert.api.asking import Values, finite_rows, opened, problem_of
+from nninvert.api.asking import (
+    Values,
+    finite_rows,
+    opened,
+    problem_of,
+    stored_targets,
+)
 from nninvert.api.scaling import in_units_of
 from nninvert.context import Context
 from nninvert.formats import ReadOptions
@@ -111,7 +117,7 @@ def _shake_hands(
 ) -> tuple[Network, PairsReport]:
     """Compare, and try other readings of bare weights where the first does not fit."""
     x = finite_rows(pairs[0], network.graph.input_shape, "X of --pairs")
-    y = finite_rows(pairs[1], network.graph.output_shape, "Y of --pairs")
+    y = finite_rows(stored_targets(pairs[1]), network.graph.output_shape, "Y of --pairs")
     report = handshake.compare_pairs(network, x, y)
     if report.same or not network.source.path:
         return network, report

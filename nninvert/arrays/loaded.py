@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nninvert.errors import DataError
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LoadedArray:
@@ -26,6 +28,9 @@ class LoadedArray:
         Where it came from, for messages.
     format : str
         ``npy``, ``npz``, ``csv`` or ``hdf5``.
+    coarsest : numpy type or None, default None
+        Of parts that were stored in different types, the least precise: `values` are
+        exact, but known no better than that.
     """
 
     values: np.ndarray
@@ -33,6 +38,32 @@ class LoadedArray:
     half_step: np.ndarray | None
     source: str
     format: str
+    coarsest: np.dtype[np.generic] | None = None
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The values in a type that says how precisely they are known.
+
+        Raises
+        ------
+        DataError
+            If parts have different types, and not all values fit into the coarsest.
+        """
+        if self.coarsest is None:
+            return self.values
+        with np.errstate(over="ignore"):
+            found = self.values.astype(self.coarsest)
+        beyond = np.isfinite(self.values) & ~np.isfinite(found)
+        if beyond.any():
+            raise DataError(
+                "",
+                got=f"parts of different types, {self.coarsest} and one that holds "
+                f"{self.values[beyond][0]:g}",
+                expected="one type that holds all values",
+                next_step="Save all parts as float32 or float64.",
+                file=self.source,
+            )
+        return found
 
     def ordered(self, names: tuple[str, ...] | None) -> LoadedArray:
         """The columns in the order of `names`, where a table has just these."""

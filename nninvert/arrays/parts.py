@@ -3,77 +3,100 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 
 from nninvert.arrays.loaded import LoadedArray
 from nninvert.arrays.numeric_types import check_type
-from nninvert.arrays.place import Place
-from nninvert.errors import ShapeError
-from nninvert.npz import is_npz, list_npz
-
-NamedShape = tuple[str, tuple[int, ...]]
+from nninvert.arrays.place import NamedShape, Place
+from nninvert.errors import ShapeError, shortlist
+from nninvert.npz import NpzListing, list_npz
 
 
-def read_parts(path: str, parts: Sequence[NamedShape], field: str) -> LoadedArray | None:
+def read_parts(stream: BinaryIO, place: Place) -> LoadedArray | None:
     """Read one array for each part and put them one behind the other.
 
     Parameters
     ----------
-    path : str
-    parts : sequence of (name, shape)
-    field : str
-        The part that the rows play, for messages.
+    stream : BinaryIO
+        An .npz; must be able to seek.
+    place : Place
+        It knows the parts.
 
     Returns
     -------
     LoadedArray of shape (rows, n), or None
-        None if the file is no .npz, or holds no array of one of these names.
+        None if the file holds no array of one of their names.
 
     Raises
     ------
+    FormatError, LimitError
+        See `nninvert.npz.list_npz`.
     InputError
-        If an array cannot be read, holds no numbers, or has another shape.
+        If an array is missing, cannot be read, holds no numbers, or has another shape.
     """
-    # What is read from a pipe to see what it holds is lost for who reads it next.
-    if not os.path.isfile(path) or not is_npz(path):
-        return None
-    listing = list_npz(path)
-    if not any(name in listing.arrays for name, _ in parts):
+    listing = list_npz(stream, file=place.file)
+    if not any(name in listing.arrays for name, _ in place.parts):
         return None
     rows: list[np.ndarray] = []
-    for name, shape in parts:
-        place = Place(path, f"{field} > {name}")
-        if name in listing.refused:
-            raise listing.refused[name]
-        if name not in listing.arrays:
+    for name, shape in place.parts:
+        values = _part(listing, name, place)
+        count = _rows(values.shape, shape)
+        if count == 0 or (rows and len(rows[0]) != count):
+            wanted = (str(len(rows[0])) if rows else "rows", *map(str, shape))
             raise ShapeError(
-                f"{field} > {name}",
-                got="no array of this name",
-                expected="one for each of " + ", ".join(other for other, _ in parts),
-                file=path,
-            )
-        member = listing.arrays[name]
-        check_type(member.header.dtype, place)
-        values = member.read()
-        count = 1 if values.shape == shape else len(values) if values.ndim else 0
-        fits = values.shape in (shape, (count, *shape), (count, math.prod(shape)))
-        if not fits or (rows and len(rows[0]) != count):
-            wanted = f"({len(rows[0]) if rows else 'rows'}, {', '.join(map(str, shape))})"
-            raise ShapeError(
-                f"{field} > {name}", got=f"shape {values.shape}", expected=wanted, file=path
+                place.inside(place.role, name),
+                got=f"shape {values.shape}",
+                expected=f"({', '.join(wanted)})",
+                file=place.file,
             )
         rows.append(values.reshape(count, -1))
-    return LoadedArray(np.concatenate(rows, axis=1), None, None, path, "npz")
+    joined = np.concatenate(rows, axis=1)
+    return LoadedArray(joined, None, None, place.file, "npz", _coarsest(rows))
+
+
+def _part(listing: NpzListing, name: str, place: Place) -> np.ndarray:
+    inner = Place(place.file, place.inside(place.role, name))
+    if name in listing.refused:
+        raise listing.refused[name]
+    if name not in listing.arrays:
+        raise ShapeError(
+            inner.role,
+            got=f"no array of this name among {shortlist(list(listing.arrays))}",
+            expected="one for each of " + ", ".join(other for other, _ in place.parts),
+            file=place.file,
+        )
+    member = listing.arrays[name]
+    check_type(member.header.dtype, inner)
+    return member.read()
+
+
+def _rows(found: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """How many rows of a part an array of shape `found` holds; 0 if it does not fit."""
+    if found == shape:
+        return 1
+    size = math.prod(shape)
+    count = found[0] if found else 0
+    ways = [(count, *shape), (count, size)] + ([(count,)] if size == 1 else [])
+    return count if found in ways else 0
+
+
+def _coarsest(rows: Sequence[np.ndarray]) -> np.dtype[np.generic] | None:
+    """The least precise type of floats among several; whole numbers are exact."""
+    types = {part.dtype for part in rows}
+    if len(types) == 1:
+        return None
+    floats = [kind for kind in types if kind.kind == "f"]
+    return min(floats, key=lambda kind: kind.itemsize, default=None)
 
 
 def parts_of(values: np.ndarray, parts: Sequence[NamedShape]) -> dict[str, np.ndarray]:
-    """Rows (rows, n) taken apart: an array (rows, *shape) for each name."""
+    """Rows (..., n) taken apart: an array (..., *shape) for each name."""
     found, start = {}, 0
     for name, shape in parts:
         stop = start + math.prod(shape)
-        found[name] = values[:, start:stop].reshape(len(values), *shape)
+        found[name] = values[..., start:stop].reshape(*values.shape[:-1], *shape)
         start = stop
     return found

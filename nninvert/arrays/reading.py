@@ -7,6 +7,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -17,7 +18,8 @@ from nninvert.arrays.loaded import LoadedArray
 from nninvert.arrays.npy import read_npy
 from nninvert.arrays.npz import read_npz
 from nninvert.arrays.numeric_types import check_type
-from nninvert.arrays.place import Place
+from nninvert.arrays.parts import read_parts
+from nninvert.arrays.place import NamedShape, Place
 from nninvert.arrays.table import read_csv
 from nninvert.errors import DataError, FormatError, InputError, UsageError
 from nninvert.files import HEAD_BYTES, impostor, status_of, unreadable
@@ -40,7 +42,11 @@ _KEYED = re.compile(r"(?P<path>.+\.(npz|h5|hdf5|hdf|mat)):(?P<key>.+)", re.IGNOR
 
 
 def read_array(
-    source: str, *, stdin: BinaryIO | None = None, field: str = "y"
+    source: str,
+    *,
+    stdin: BinaryIO | None = None,
+    field: str = "y",
+    parts: Sequence[NamedShape] = (),
 ) -> LoadedArray:
     """Read one array. What the file holds decides how, not what it is called.
 
@@ -52,12 +58,16 @@ def read_array(
     stdin : BinaryIO or None, default None
         Read to its end, if `source` is ``-``: .npy, .npz or CSV. Need not seek.
     field : str, default "y"
-        The part that the array plays, for messages.
+        What the array is to be, for messages.
+    parts : sequence of (name, shape), default ()
+        An .npz may hold an array for each of these, (rows, *shape) or (rows, size), in
+        place of one of whole rows. A part of one row may be without the first axis.
 
     Returns
     -------
     LoadedArray
-        Never empty. A CSV has two axes, everything else those that it was stored with.
+        Never empty. A CSV has two axes, parts one behind the other (rows, n), everything
+        else the axes that it was stored with.
 
     Raises
     ------
@@ -70,7 +80,7 @@ def read_array(
         If `source` is ``-`` where there is no `stdin`.
     """
     path, key = (source, None) if source == "-" else split_source(source)
-    place = Place("standard input" if source == "-" else path, field)
+    place = Place("standard input" if source == "-" else path, field, parts)
     try:
         if source != "-":
             return _from_path(path, key, place)
@@ -150,6 +160,9 @@ def _decode(
     """Read a stream whose first bytes are `head` and not yet taken from it."""
     if head.startswith((ZIP_MAGIC, EMPTY_ZIP_MAGIC)):
         seekable = stream if size is not None else io.BytesIO(stream.read())
+        packed = read_parts(seekable, place) if key is None and place.parts else None
+        if packed is not None:
+            return packed
         return _loaded(read_npz(seekable, key, place), None, None, "npz", place)
     if key is not None:
         raise InputError(

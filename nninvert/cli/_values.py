@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,17 +45,11 @@ class Sources:
             If standard input was read before.
         """
         from nninvert.arrays import read_array
-        from nninvert.arrays.parts import read_parts
 
-        if parts and os.path.isfile(source):
-            packed = read_parts(source, parts, field)
-            if packed is not None:
-                self._files[field] = source
-                return packed
         stdin: BinaryIO | None = None
         if source == "-":
             stdin = self._take_stdin(field)
-        loaded = read_array(source, stdin=stdin, field=field)
+        loaded = read_array(source, stdin=stdin, field=field, parts=parts)
         self._files[field] = loaded.source
         return loaded.ordered(names)
 
