@@ -133,13 +133,19 @@ class Layout:
         }
 
 
-def names_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that occur once: the second "y" becomes "y_1"."""
+def part_names(names: Sequence[str]) -> tuple[str, ...]:
+    """What a file calls its inputs, or outputs, as names of parts.
+
+    They can be names in an archive, where no path begins at the root or leads upwards,
+    and each occurs once: "/fc/out" becomes "fc/out", the second "y" becomes "y_1".
+    """
     found: dict[str, None] = {}
     for name in names:
-        made, count = name, 0
+        words = name.replace("\\", "/").split("/")
+        first = "/".join(word for word in words if word not in ("", ".", "..")) or "part"
+        made, count = first, 0
         while made in found:
             count += 1
-            made = f"{name}_{count}"
+            made = f"{first}_{count}"
         found[made] = None
     return tuple(found)

@@ -227,6 +227,8 @@ def summary(network: Network) -> ModelSummary:
         input_shape=network.graph.input_shape,
         output_shape=network.graph.output_shape,
         notes=network.source.notes,
+        input_parts=network.inputs.named_shapes,
+        output_parts=network.outputs.named_shapes,
     )
 
 

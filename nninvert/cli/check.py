@@ -209,7 +209,8 @@ def _commands(
         found = tuple(shlex.split(report.pairs.reading))
         reading = replace(reading, activations=None, orientation=None)
     # Standard input is gone by the time that the next command runs.
-    named = "y.npy" if target in (None, "-") else str(target)
+    usual = "y.npz" if report.model.output_parts else "y.npy"
+    named = usual if target in (None, "-") else str(target)
     return Commands(model, named, (*found, *reading.words()), wanted.words())
 
 

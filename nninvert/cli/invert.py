@@ -191,7 +191,7 @@ def invert(
     if resources.dry_run:
         commands = Commands(model, targets, reading.words(), wanted.words())
         more = (*search.words(), *resources.words(), *factors.words())
-        command = commands.invert(*more, "-o", output.file or "x.npy")
+        command = commands.invert(*more, "-o", output.file or _usual(network))
         return _plan(task, context, command, streams, manner)
     result = _solve(task, context, search, output.file, streams, manner)
     if search.rows is not None:
@@ -200,6 +200,11 @@ def invert(
     shown = _Shown(output.file or "", search.family or "", asked.names)
     _report(network, result, shown, streams, manner, code)
     return int(code)
+
+
+def _usual(network: Network) -> str:
+    """The name of a file for x, in a command that is proposed."""
+    return "x.npz" if network.inputs.named_shapes else "x.npy"
 
 
 @dataclass(frozen=True)

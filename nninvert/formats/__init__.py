@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 from nninvert import hdf5
 from nninvert.errors import UsageError, shortlist
 from nninvert.formats._base import Reader
-from nninvert.formats._description import Description, LayerDescription
+from nninvert.formats._description import (
+    Description,
+    LayerDescription,
+    PartDescription,
+)
 from nninvert.formats._options import ORIENTATIONS, ReadOptions
 from nninvert.formats.file_layer import FileLayer, MakeLayer
 from nninvert.formats.from_arrays import from_arrays
@@ -42,6 +46,7 @@ __all__ = [
     "FormatRow",
     "LayerDescription",
     "MakeLayer",
+    "PartDescription",
     "ReadOptions",
     "Reader",
     "candidates",

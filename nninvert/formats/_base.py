@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 from nninvert.formats._building import build
 from nninvert.formats._description import Description
 from nninvert.formats._options import ReadOptions
+from nninvert.formats._parts import described_parts
 from nninvert.formats._steps import Parsed
 from nninvert.network import Network
 
@@ -57,7 +59,9 @@ class Reader(ABC):
         NninvertError
             If the file cannot be read at all.
         """
-        return self.parse(path, options).describe()
+        parsed = self.parse(path, options)
+        inputs, outputs = described_parts(parsed)
+        return replace(parsed.describe(), input_parts=inputs, output_parts=outputs)
 
     def read(self, path: str, options: ReadOptions) -> Network:
         """Build the network, or the part of it that `options` wants.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 PartialShape = tuple[int | None, ...]
@@ -51,6 +52,33 @@ class LayerDescription:
 
 
 @dataclass(frozen=True)
+class PartDescription:
+    """One of a file's inputs or outputs: a part of x, or of y.
+
+    Attributes
+    ----------
+    name : str
+        As an .npz calls it.
+    shape : tuple of (int or None) or None
+        Of one row; None where it is not known.
+    start : int or None
+        Where it begins in a row; None where a part before it is of unknown size.
+    """
+
+    name: str
+    shape: PartialShape | None
+    start: int | None
+
+    @property
+    def size(self) -> int | None:
+        """How many numbers of a row it is; None where that is not known."""
+        if self.shape is None:
+            return None
+        known = [n for n in self.shape if n is not None]
+        return math.prod(known) if len(known) == len(self.shape) else None
+
+
+@dataclass(frozen=True)
 class Description:
     """What is in a model file, whether it can be inverted or not.
 
@@ -64,6 +92,8 @@ class Description:
         Names of the input layers, and of the layers whose output is the network's.
     notes : tuple of str
         Decisions made while reading that the user should know.
+    input_parts, output_parts : tuple of PartDescription
+        What x and y are made of; one part each as a rule.
     """
 
     format: str
@@ -71,3 +101,5 @@ class Description:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     notes: tuple[str, ...]
+    input_parts: tuple[PartDescription, ...] = ()
+    output_parts: tuple[PartDescription, ...] = ()

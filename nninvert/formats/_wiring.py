@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
+from nninvert.formats._parts import input_names, output_names
 from nninvert.formats._steps import Parsed, Step
 from nninvert.layers import Concatenate, Graph, Layer, Node, Reshape, Shape, Slice, size_of
 from nninvert.layers.merge import Combination
 from nninvert.layers.products import NumberByNumber
-from nninvert.layout import Layout, Part, names_apart
+from nninvert.layout import Layout, Part
 from nninvert.network import Network, Source
 
 
@@ -44,9 +45,8 @@ def wired_network(
         graph = Graph(steps[0].layers[0].input_shape, _nested(steps, 0))
         return Network.of_graph(graph, source, parsed.names)
     shapes = _input_shapes(parsed, part, first)
-    inputs = Layout(
-        tuple(Part(_input_name(parsed, k, len(shapes)), shapes[k]) for k in shapes)
-    )
+    names = parsed.names[:1] if first is not None else input_names(parsed, list(shapes))
+    inputs = Layout(tuple(map(Part, names, shapes.values())))
     nodes, made = _entries(inputs, list(shapes))
     for position in part:
         step = parsed.steps[position]
@@ -56,7 +56,7 @@ def wired_network(
             before = (len(nodes) - 1,)
         made[position] = before[0]
     given = [_shape_at(made[end], nodes, inputs) for end in ends]
-    outputs = Layout(tuple(map(Part, _output_names(parsed, ends), given)))
+    outputs = Layout(tuple(map(Part, output_names(parsed, ends), given)))
     if len(ends) > 1:
         joined = Concatenate([(size_of(shape),) for shape in given])
         taken = tuple(made[end] for end in ends)
@@ -99,22 +99,6 @@ def _shape_read(layer: Layer, place: int, count: int) -> Shape:
         return layer.input_shape
     assert isinstance(layer, Combination | NumberByNumber | Concatenate)
     return layer.parts.shapes[place]
-
-
-def _input_name(parsed: Parsed, source: int, count: int) -> str:
-    if count == 1 or -1 - source >= len(parsed.input_names):
-        return parsed.names[0]
-    return parsed.input_names[-1 - source]
-
-
-def _output_names(parsed: Parsed, ends: Sequence[int]) -> tuple[str, ...]:
-    if len(ends) == 1:
-        return parsed.names[1:]
-    if parsed.output_names and tuple(ends) == parsed.outputs:
-        return names_apart(parsed.output_names)
-    return names_apart(
-        [parsed.steps[end].name if end >= 0 else parsed.names[1] for end in ends]
-    )
 
 
 def _entries(inputs: Layout, sources: Sequence[int]) -> tuple[list[Node], dict[int, int]]:

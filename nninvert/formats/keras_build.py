@@ -23,7 +23,6 @@ from nninvert.formats.keras_dialects import operation
 from nninvert.formats.keras_flat import Use, flatten
 from nninvert.formats.keras_layers import KERAS_LAYERS, SHAPE_KEEPING
 from nninvert.layers import Identity, Shape
-from nninvert.layout import names_apart
 
 _SHORT_TYPES = {
     "float16": "1e-3",
@@ -75,7 +74,7 @@ def parsed_model(
             input_shape=shapes[0] if len(shapes) == 1 else None,
         )
         steps.append(_built(step, use, shapes, given, origin, makers))
-    names = names_apart(model.input_keys or [name for name, _, _ in model.inputs])
+    names = model.input_keys or tuple(name for name, _, _ in model.inputs)
     ends = tuple(_of_input(k, steps, inputs, names) for k in outputs)
     return Parsed(
         format=format_name,

@@ -18,6 +18,7 @@ from nninvert.report.numbers import (
     scientific,
     shape,
 )
+from nninvert.report.parts_text import end_text
 from nninvert.report.text import (
     Lines,
     fill,
@@ -102,7 +103,8 @@ def check_lines(
 def model_line(model: ModelSummary) -> str:
     """File, format, size and shapes in one line."""
     size = plural(model.parameters, "parameter")
-    shapes = f"{shape(model.input_shape)} -> {shape(model.output_shape)}"
+    x = end_text(model.input_shape, model.input_parts)
+    shapes = f"{x} -> {end_text(model.output_shape, model.output_parts)}"
     return f"{model.path or 'network'}   {model.format}, {model.dtype}, {size}   {shapes}"
 
 
@@ -383,4 +385,4 @@ def _next(report: CheckReport, commands: Commands) -> str:
     more = ("--within", within) if within and "--within" not in commands.question else ()
     if report.kept is not None:
         more = (*more, "--factors", report.kept.path)
-    return commands.invert(*more, "-o", "x.npy")
+    return commands.invert(*more, "-o", "x.npz" if report.model.input_parts else "x.npy")

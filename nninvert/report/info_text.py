@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nninvert.report.commands import Commands
 from nninvert.report.numbers import count, plural
+from nninvert.report.parts_text import partial_shape, parts_lines, shapes_text
 from nninvert.report.text import (
     Lines,
     fill,
@@ -18,10 +19,7 @@ from nninvert.report.text import (
 )
 
 if TYPE_CHECKING:
-    from nninvert.formats import Description, LayerDescription
-
-PartialShape = tuple[int | None, ...]
-"""None where the file leaves a length open."""
+    from nninvert.formats import Description, LayerDescription, PartDescription
 
 UNTOLD = "?"
 """The activation where neither file nor user tells it."""
@@ -49,6 +47,8 @@ def info_lines(
     head += f", {types}" if types else ""
     head += f", {plural(total, 'parameter')}   {ends(found)}"
     lines = [head, "", *_layers(found, width if shorten else None), ""]
+    lines += parts_lines("input", "x", found.input_parts)
+    lines += parts_lines("output", "y", found.output_parts)
     lines += labelled([("note", note) for note in found.notes], width, indent=2)
     problems = [layer for layer in found.layers if layer.problem]
     layers = plural(len(found.layers), "layer")
@@ -106,19 +106,24 @@ def info_table(found: Description) -> Lines:
     return tab_separated(header, rows)
 
 
-def partial_shape(shape: PartialShape | None) -> str:
-    """A shape of which the file may leave lengths open: 28x28x1, ?x16, ?."""
-    if shape is None:
-        return "?"
-    return "x".join("?" if n is None else str(n) for n in shape) or "1"
-
-
 def ends(found: Description) -> str:
-    """From the first layer's input to the last one's output."""
+    """From the shapes of what goes in to those of what comes out."""
     if not found.layers:
         return "no layers"
     first, last = found.layers[0], found.layers[-1]
-    return f"{partial_shape(first.input_shape)} -> {partial_shape(last.output_shape)}"
+    x, y = partial_shape(first.input_shape), partial_shape(last.output_shape)
+    if len(found.input_parts) > 1:
+        x = _all_shapes(found.input_parts)
+    if len(found.output_parts) > 1:
+        y = _all_shapes(found.output_parts)
+    return f"{x} -> {y}"
+
+
+def _all_shapes(parts: Sequence[PartDescription]) -> str:
+    sizes = [part.size for part in parts]
+    known = [size for size in sizes if size is not None]
+    total = sum(known) if len(known) == len(sizes) else None
+    return shapes_text([partial_shape(part.shape) for part in parts], total)
 
 
 def known_part(found: Description) -> tuple[str, ...]:

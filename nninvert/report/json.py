@@ -8,7 +8,8 @@ says of what kind it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ from nninvert.result import (
 )
 
 if TYPE_CHECKING:
-    from nninvert.formats import Description
+    from nninvert.formats import Description, PartDescription
 
 
 def encode(document: Mapping[str, Any]) -> str:
@@ -58,8 +59,20 @@ def model_document(model: ModelSummary) -> Document:
         "parameters": model.parameters,
         "input_shape": list(model.input_shape),
         "output_shape": list(model.output_shape),
+        "input_parts": _parts(model.input_parts),
+        "output_parts": _parts(model.output_parts),
         "notes": list(model.notes),
     }
+
+
+def _parts(parts: Sequence[tuple[str, tuple[int, ...]]]) -> list[Document]:
+    """Each with its place in a row; none where there is one part."""
+    found: list[Document] = []
+    for name, lengths in parts:
+        start = found[-1]["start"] + found[-1]["size"] if found else 0
+        size = math.prod(lengths)
+        found.append({"name": name, "shape": list(lengths), "start": start, "size": size})
+    return found
 
 
 def check_document(report: CheckReport, exit_code: int) -> Document:
@@ -307,6 +320,8 @@ def info_document(path: str, found: Description) -> Document:
         format=found.format,
         inputs=list(found.inputs),
         outputs=list(found.outputs),
+        input_parts=_described_parts(found.input_parts),
+        output_parts=_described_parts(found.output_parts),
         notes=list(found.notes),
         layers_known=not any(layer.problem for layer in found.layers),
         layers=[
@@ -326,6 +341,19 @@ def info_document(path: str, found: Description) -> Document:
             for layer in found.layers
         ],
     )
+
+
+def _described_parts(parts: Sequence[PartDescription]) -> list[Document]:
+    """As `_parts`, null where the file leaves it open."""
+    return [
+        {
+            "name": part.name,
+            "shape": _open_shape(part.shape),
+            "start": part.start,
+            "size": part.size,
+        }
+        for part in (parts if len(parts) > 1 else ())
+    ]
 
 
 def _open_shape(shape: tuple[int | None, ...] | None) -> list[int | None] | None:

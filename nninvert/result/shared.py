@@ -13,7 +13,20 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What was read."""
+    """What was read.
+
+    Attributes
+    ----------
+    path, format : str
+    dtype : str
+        The type that the weights are stored in.
+    parameters : int
+    input_shape, output_shape : tuple of int
+        Of one row.
+    notes : tuple of str
+    input_parts, output_parts : tuple of (name, shape)
+        What a row consists of, where that is several parts; else ().
+    """
 
     path: str
     format: str
@@ -22,6 +35,8 @@ class ModelSummary:
     input_shape: Shape
     output_shape: Shape
     notes: tuple[str, ...]
+    input_parts: tuple[tuple[str, Shape], ...] = ()
+    output_parts: tuple[tuple[str, Shape], ...] = ()
 
 
 @dataclass(frozen=True)

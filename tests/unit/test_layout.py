@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nninvert.errors import ShapeError
-from nninvert.layout import Layout, Part, names_apart
+from nninvert.layout import Layout, Part, part_names
 
 
 @pytest.fixture
@@ -94,4 +94,9 @@ def test_names_of_single_numbers_do_not_meet():
 
 
 def test_names_that_occur_twice_are_told_apart():
-    assert names_apart(["y", "z", "y", "y_1"]) == ("y", "z", "y_1", "y_1_1")
+    assert part_names(["y", "z", "y", "y_1"]) == ("y", "z", "y_1", "y_1_1")
+
+
+def test_names_lead_nowhere_outside_an_archive():
+    names = ["/fc/out", "a\\b", "../../up", "/", "in:0"]
+    assert part_names(names) == ("fc/out", "a/b", "up", "part", "in:0")

@@ -222,3 +222,14 @@ def test_factors_that_are_kept_are_told_and_used_next():
     text = screen(replace(CHECK, kept=KEPT))
     assert "\n  factors   kept x.npy.factors, 9.2 GB, made in 14 min" in text
     assert text.endswith("camera.h5 y.npy --factors x.npy.factors -o x.npy")
+
+
+def test_several_inputs_and_outputs_are_told_by_their_shapes():
+    parts = replace(
+        CHECK.model,
+        input_parts=(("a", (4, 4)), ("b", (48,))),
+        output_parts=tuple((f"out_{k}", (8,)) for k in range(8)),
+    )
+    text = screen(replace(CHECK, model=parts))
+    assert text.splitlines()[0].endswith("   4x4 + 48 -> 64 in 8 parts")
+    assert text.endswith("-o x.npz")

@@ -1,10 +1,13 @@
 """The screens of ``info``, letter by letter."""
 
+from dataclasses import replace
+
 import pytest
 
-from nninvert.formats import Description, LayerDescription
+from nninvert.formats import Description, LayerDescription, PartDescription
 from nninvert.report.commands import Commands
-from nninvert.report.info_text import info_lines, info_table, known_part, partial_shape
+from nninvert.report.info_text import info_lines, info_table, known_part
+from nninvert.report.parts_text import partial_shape
 
 
 def layer(index, name, problem="", inputs=("x",), **changes):
@@ -55,6 +58,53 @@ m.h5   Keras 3 HDF5, float32, 8,320 parameters   64 -> 64
 2 layers, all known
 next      nninvert check m.h5"""
     )
+
+
+SEVERAL = replace(
+    KNOWN,
+    input_parts=(
+        PartDescription("image", (4, 4), 0),
+        PartDescription("feed_T", (1,), 16),
+        PartDescription("more", (47,), 17),
+    ),
+    output_parts=(
+        PartDescription("logits", (None, 3), 0),
+        PartDescription("s", None, None),
+    ),
+    notes=(),
+)
+
+
+def test_several_inputs_and_outputs():
+    assert screen(SEVERAL) == (
+        """\
+m.h5   Keras 3 HDF5, float32, 8,320 parameters   4x4 + 1 + 47 -> ?x3 + ?
+
+ #  layer    class  shape     activation  parameters  in the file
+ 0  dense    Dense  64 -> 64  tanh             4,160  /model_weights/dense/kernel
+ 1  dense_1  Dense  64 -> 64  tanh             4,160  /model_weights/dense_1/kernel
+
+ input   shape  numbers of x
+ image   4x4    x0 to x15
+ feed_T  1      x16
+ more    47     x17 to x63
+
+ output  shape  numbers of y
+ logits  ?x3    ?
+ s       ?      ?
+
+2 layers, all known
+next      nninvert check m.h5"""
+    )
+
+
+def test_many_inputs_are_counted_in_the_headline():
+    parts = tuple(PartDescription(f"in_{k}", (400,), 400 * k) for k in range(5))
+    head, *_ = info_lines(replace(KNOWN, input_parts=parts), COMMANDS, 80)
+    assert head.endswith("   2,000 in 5 parts -> 64")
+    unknown = (*parts, PartDescription("last", None, 2000))
+    head, *_ = info_lines(replace(KNOWN, input_parts=unknown), COMMANDS, 80)
+    assert head.endswith("   ? in 6 parts -> 64")
 
 
 def test_unknown_layers():

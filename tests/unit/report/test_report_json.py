@@ -24,7 +24,7 @@ from hand_made import (
 )
 
 from nninvert.errors import FormatError
-from nninvert.formats import Description, LayerDescription
+from nninvert.formats import Description, LayerDescription, PartDescription
 from nninvert.outcome import Kind, RowStatus
 from nninvert.report import json as report_json
 from nninvert.report import json_parts
@@ -49,6 +49,12 @@ DESCRIPTION = Description(
     inputs=("x",),
     outputs=("pool",),
     notes=("a note",),
+    input_parts=(PartDescription("a", (None, 4), 0), PartDescription("b", None, None)),
+    output_parts=(PartDescription("y", (3,), 0),),
+)
+
+PARTS = replace(
+    MODEL, input_parts=(("a", (2, 16)), ("b", (32,))), output_parts=(("c", (64,)),)
 )
 
 DOCUMENTS = [
@@ -108,6 +114,8 @@ DOCUMENTS = [
     report_json.known_document(format_rows(), keras_layers(), activation_rows()),
     report_json.error_document(FormatError("kernel", got="x", file="a", layer=(1, "b"))),
     report_json.error_document(FormatError("")),
+    report_json.check_document(replace(CHECK, model=PARTS), 0),
+    report_json.convert_document(PARTS, "m.npz"),
 ]
 
 
@@ -223,3 +231,18 @@ def test_families_are_summarised():
         "to": 0.2,
         "points": 57,
     }
+
+
+def test_parts_say_where_they_lie():
+    found = report_json.model_document(PARTS)
+    assert found["input_parts"] == [
+        {"name": "a", "shape": [2, 16], "start": 0, "size": 32},
+        {"name": "b", "shape": [32], "start": 32, "size": 32},
+    ]
+    assert report_json.model_document(MODEL)["input_parts"] == []
+    described = report_json.info_document("m.h5", DESCRIPTION)
+    assert described["input_parts"] == [
+        {"name": "a", "shape": [None, 4], "start": 0, "size": None},
+        {"name": "b", "shape": None, "start": None, "size": None},
+    ]
+    assert described["output_parts"] == []
