@@ -16,7 +16,8 @@ from cli_runner import SAMPLES, run
 from nninvert import __version__, cli
 from nninvert.cli import COMMANDS, check, convert, demo, factor, forward, info, invert
 from nninvert.cli._boundary import guarded
-from nninvert.cli._options import _ENGINES, Manner
+from nninvert.cli._options import Manner
+from nninvert.cli._options.resources import _ENGINES
 from nninvert.cli._streams import Streams, may_colour
 from nninvert.cli._work import PATIENCE, Bar, interruptible
 from nninvert.context import Context, Notice, Progress
