@@ -256,6 +256,6 @@ class Precision:
         """
         return np.maximum(self.half_step, self.roundoff * terms)
 
-    def rows(self, chosen: NDArray[np.generic]) -> Precision:
+    def rows(self, chosen: NDArray[np.generic] | slice) -> Precision:
         """The same for some of the rows."""
         return replace(self, half_step=self.half_step[chosen])

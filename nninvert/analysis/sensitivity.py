@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.context import Context
 from nninvert.layers import Elementwise, Linearization, LinearLayer
+from nninvert.layers.elementwise import DiagonalLinearization
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.norms import row_norms
+from nninvert.linalg.row_blocks import row_blocks
 from nninvert.network import FlatLinearization, Network
 
 Float64 = NDArray[np.float64]
@@ -125,11 +127,15 @@ def _movement_of_one_layer(
         [-1.0, 1.0], size=(_PROBES, linear_map.shape[1])
     )
     columns = factorise(linear_map, context).solve_transposed_roughly(signs)
-    before = half_step.reshape(len(half_step), *network.graph.output_shape) / np.sqrt(3.0)
-    for step in reversed(steps[1:]):
-        before = step.solve_roughly(before, context)
     weights = np.sqrt((columns**2).mean(axis=0))
-    return row_norms(before.reshape(len(before), -1) * weights)
+    shape, moved = network.graph.output_shape, np.empty(len(half_step))
+    for part in row_blocks(half_step.shape):
+        before = half_step[part].reshape(-1, *shape) / np.sqrt(3.0)
+        for step in reversed(steps[1:]):
+            assert isinstance(step, DiagonalLinearization)
+            before = step.rows(part).solve_roughly(before, context)
+        moved[part] = row_norms(before.reshape(len(before), -1) * weights)
+    return moved
 
 
 def _probes(network: Network, rows: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -22,10 +22,7 @@ from nninvert.layers._base import (
 from nninvert.layers._outside import Outside, flat_rows
 from nninvert.layers.activations import Activation, Trend, activation_from_config
 from nninvert.linalg.box import Box
-
-_BLOCK = 2**16
-"""Numbers that are inverted at a time: the dozens of arrays that this takes stay in the
-cache, and in memory that needs not be asked for again."""
+from nninvert.linalg.row_blocks import row_blocks
 
 _FORWARD_ULPS = 4.0
 """How many spacings a computed activation may be off; see `Activation.forward`."""
@@ -51,9 +48,11 @@ class Elementwise(Layer):
 
     def linearize(self, x: Float64) -> Linearization:
         """Value and slopes at x."""
-        return DiagonalLinearization(
-            self.activation.forward(x), self.activation.derivative(x)
-        )
+        y, slope = np.empty(x.shape), np.empty(x.shape)
+        for part in _blocks(x):
+            y[part] = self.activation.forward(x[part])
+            slope[part] = self.activation.derivative(x[part])
+        return DiagonalLinearization(y, slope)
 
     @property
     def facts(self) -> Facts:
@@ -91,6 +90,10 @@ class DiagonalLinearization(Linearization):
     def __init__(self, y: Float64, slope: Float64) -> None:
         self.y, self._slope = y, slope
 
+    def rows(self, part: slice) -> DiagonalLinearization:
+        """The same for some of the rows."""
+        return DiagonalLinearization(self.y[part], self._slope[part])
+
     def jvp(self, dx: Float64) -> Float64:
         """Scale."""
         return dx * self._slope
@@ -101,13 +104,15 @@ class DiagonalLinearization(Linearization):
 
     def magnitude(self, dx: Float64) -> Float64:
         """Scale by the sizes of the slopes."""
-        return np.abs(dx * self._slope)
+        size = dx * self._slope
+        return np.abs(size, out=size)
 
     def solve(self, dy: Float64, context: Context) -> Float64:
         """Divide; no step where the slope is zero or the quotient overflows."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             step = dy / self._slope
-        return np.where(np.isfinite(step), step, 0.0)
+        step[~np.isfinite(step)] = 0.0
+        return step
 
 
 def why_not_one_to_one(activation: Activation) -> str:
@@ -129,13 +134,16 @@ def invert_units(activation: Activation, y: Float64, radius: Float64) -> Preimag
     end - radius is taken, and the entry is free, as all that lies beyond would do as
     well. For a value of 1 - 0 stored in float32, radius 2^-25, that is z = 9.01.
     """
-    step = max(1, _BLOCK // max(1, size_of(y.shape[1:])))
-    if len(y) <= step:
+    parts = list(_blocks(y))
+    if len(parts) < 2:
         return _invert_block(activation, y, radius)
-    blocks = [slice(k, k + step) for k in range(0, len(y), step)]
     return Preimage.stacked(
-        [_invert_block(activation, y[block], radius[block]) for block in blocks]
+        [_invert_block(activation, y[part], radius[part]) for part in parts]
     )
+
+
+def _blocks(values: Float64) -> Iterator[slice]:
+    return row_blocks((len(values), size_of(values.shape[1:])))
 
 
 def _invert_block(activation: Activation, y: Float64, radius: Float64) -> Preimage:

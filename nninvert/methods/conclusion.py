@@ -16,6 +16,7 @@ from nninvert.analysis.outputs import on_unattained_end
 from nninvert.analysis.uniqueness import Room, near_answers
 from nninvert.errors import Stopped
 from nninvert.linalg.norms import row_norms
+from nninvert.linalg.row_blocks import row_blocks
 from nninvert.methods.advice import measured_advice
 from nninvert.methods.ledger import Ledger
 from nninvert.methods.problem import Problem
@@ -25,6 +26,7 @@ from nninvert.result import InversionResult, Plan
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 Found = TypeVar("Found")
 
 PROVED_NEAREST = 1.0 - 1e-6
@@ -38,8 +40,10 @@ def conclude(
     """Prove, classify and describe what the methods left."""
     fitted, tol = ledger.fitted, ledger.tolerance
     finite = np.isfinite(ledger.x).all(axis=1) & np.isfinite(fitted).all(axis=1)
-    ledger.x[~finite] = np.nan
-    fitted = np.where(finite[:, None], fitted, np.nan)
+    if not finite.all():
+        ledger.unshare()
+        ledger.x[~finite] = np.nan
+        fitted = np.where(finite[:, None], fitted, np.nan)
     known = _proved(problem, ledger, finite)
     proof = [found.proof for found in known]
     status = tuple(_status(ledger, finite, proof, row) for row in range(problem.rows))
@@ -50,19 +54,18 @@ def conclude(
         ((Uniqueness.UNKNOWN,) * problem.rows, np.zeros(problem.rows, dtype=np.int64)),
     )
     unknown = np.full(problem.rows, np.nan)
-    moved, digits = _if_time(lambda: _movement(problem, ledger, finite), (unknown, unknown))
-    wanted = problem.targets.wanted
-    error = np.where(wanted, np.abs(fitted - problem.targets.values), 0.0)
-    size = row_norms(np.where(wanted, problem.targets.values, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = row_norms(error) / size
+    wanted_ends, ends = _values_on_ends(problem)
+    # Of a value on an unattained end only an inequality is known: no digits of x.
+    rows = np.flatnonzero(ledger.solved & finite & (ends == 0))
+    moved, digits = _if_time(lambda: _movement(problem, ledger, rows), (unknown, unknown))
+    residual, relative = _residuals(problem, fitted)
     result = InversionResult(
         x=ledger.x,
         fitted=fitted,
         status=status,
         unique=unique,
         free_dimensions=free,
-        residual=error.max(axis=1),
+        residual=residual,
         relative_residual=relative,
         tolerance=tol,
         movement=moved,
@@ -70,9 +73,7 @@ def conclude(
         method=tuple(ledger.method),
         reason=tuple(ledger.reason),
         proof=tuple(proof),
-        edge_values=np.count_nonzero(
-            on_unattained_end(problem.network, problem.targets.values) & wanted, axis=1
-        ),
+        edge_values=wanted_ends,
         plan=plan,
         precision=problem.targets.precision.label,
         relative_tolerance=_relative_tolerance(problem),
@@ -207,28 +208,61 @@ def _room(problem: Problem, x: Float64) -> Room:
     return Room(movable, movable & inside & ~edge, problem.targets.wanted, problem.unit)
 
 
-def _movement(problem: Problem, ledger: Ledger, finite: Mask) -> tuple[Float64, Float64]:
-    """Relative movement of x by what y leaves open, and the digits that leaves."""
-    on_edge = on_unattained_end(problem.network, problem.targets.values).any(axis=1)
+def _values_on_ends(problem: Problem) -> tuple[Rows, Rows]:
+    """How many values of each row lie on an unattained end: wanted ones, and all."""
+    targets = problem.targets
+    wanted, every = (np.zeros(problem.rows, dtype=np.int64) for _ in range(2))
+    for part in row_blocks(targets.values.shape):
+        found = on_unattained_end(problem.network, targets.values[part])
+        every[part] = np.count_nonzero(found, axis=1)
+        wanted[part] = np.count_nonzero(found & targets.wanted[part], axis=1)
+    return wanted, every
+
+
+def _residuals(problem: Problem, fitted: Float64) -> tuple[Float64, Float64]:
+    """The largest |f(x) - y| of each row, and its 2-norm relative to that of y."""
+    targets = problem.targets
+    largest, relative = np.empty(problem.rows), np.empty(problem.rows)
+    for part in row_blocks(fitted.shape):
+        error = targets.missed_by(fitted[part], part)
+        largest[part] = error.max(axis=1)
+        size = row_norms(np.where(targets.wanted[part], targets.values[part], 0.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative[part] = row_norms(error) / size
+    return largest, relative
+
+
+def _movement(problem: Problem, ledger: Ledger, rows: Rows) -> tuple[Float64, Float64]:
+    """Relative movement of x by what y leaves open, and the digits that leaves.
+
+    NaN but in the rows that are asked for.
+    """
     moved = np.full(problem.rows, np.nan)
     digits = np.full(problem.rows, np.nan)
-    # Of a value on an unattained end only an inequality is known: no digits of x.
-    rows = np.flatnonzero(ledger.solved & finite & ~on_edge)
     if rows.size:
-        x = ledger.x[rows].astype(np.float64)
+        # Of all rows there are views.
+        chosen = slice(None) if rows.size == problem.rows else rows
+        x = ledger.x[chosen].astype(np.float64, copy=False)
         part = problem.take(rows)
-        known = part.targets
-        errors = known.precision.uncertainty(ledger.terms[rows])
-        if problem.is_large:
-            # What solves with many rows leave is more than the rounding of y.
-            left = np.abs(ledger.fitted[rows] - known.values)
-            explained = tolerances.SUM_ROUNDING * ledger.terms[rows]
-            errors = np.where(left > explained, np.maximum(errors, left), errors)
-        errors = np.where(known.wanted, errors, 0.0)
+        errors = _errors(part, ledger.fitted[chosen], ledger.terms[chosen])
         near = part.linearized(x) if problem.is_large else None
         distance = sensitivity.movement(problem.network, x, errors, problem.context, near)
         moved[rows], digits[rows] = sensitivity.digits_from_movement(distance, x)
     return moved, digits
+
+
+def _errors(problem: Problem, fitted: Float64, terms: Float64) -> Float64:
+    """How far each value of y may be off; 0 where it does not matter."""
+    targets, found = problem.targets, np.empty(fitted.shape)
+    for part in row_blocks(fitted.shape):
+        error = targets.precision.rows(part).uncertainty(terms[part])
+        if problem.is_large:
+            # What solves with many rows leave is more than the rounding of y.
+            left = targets.missed_by(fitted[part], part)
+            unexplained = left > tolerances.SUM_ROUNDING * terms[part]
+            error = np.where(unexplained, np.maximum(error, left), error)
+        found[part] = np.where(targets.wanted[part], error, 0.0)
+    return found
 
 
 def _relative_tolerance(problem: Problem) -> float | None:

@@ -86,6 +86,8 @@ class Constraints:
 
     def hold(self, x: Float64) -> Mask:
         """Which rows of x keep them all, up to the rounding of the sums."""
+        if not len(self):
+            return np.ones(len(x), dtype=np.bool_)
         return np.asarray((self.excess(x) <= self.slack(x)).all(axis=1))
 
     def between_sides(self) -> tuple[Float64, Float64, Float64]:

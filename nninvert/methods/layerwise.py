@@ -18,6 +18,7 @@ from nninvert.layers import LinearLayer, Preimage
 from nninvert.linalg.box import Box
 from nninvert.linalg.factor import factorise
 from nninvert.linalg.norms import row_norms
+from nninvert.linalg.row_blocks import row_blocks
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.problem import Problem
 from nninvert.network import Network
@@ -155,12 +156,13 @@ def _misfit(problem: Problem, x: Float64) -> tuple[Float64, Float64]:
     Both are inf where f(x) is not finite.
     """
     fitted, terms = problem.evaluated(x)
+    size, share = np.empty(len(x)), np.empty(len(x))
+    tiny = np.finfo(np.float64).tiny
     with np.errstate(over="ignore", invalid="ignore"):
-        difference = np.abs(fitted - problem.targets.values)
-        difference = np.where(problem.targets.wanted, difference, 0.0)
-        size = row_norms(difference)
-        share = difference / np.maximum(terms, np.finfo(np.float64).tiny)
-        share = share.max(axis=1)
+        for part in row_blocks(fitted.shape):
+            difference = problem.targets.missed_by(fitted[part], part)
+            size[part] = row_norms(difference)
+            share[part] = (difference / np.maximum(terms[part], tiny)).max(axis=1)
     finite = np.isfinite(size)
     return np.where(finite, size, np.inf), np.where(finite, share, np.inf)
 

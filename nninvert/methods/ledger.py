@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nninvert import tolerances
 from nninvert.linalg.norms import row_norms
+from nninvert.linalg.row_blocks import row_blocks
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.problem import Problem
 
@@ -33,22 +34,25 @@ class Judgement:
 
 def judge(problem: Problem, x: NDArray[np.floating]) -> Judgement:
     """Recompute f in float64 at x, as it is written, and compare."""
-    exact = x.astype(np.float64)
-    allowed = problem.domain.in_type(x.dtype).contain(exact)
+    exact = x.astype(np.float64, copy=False)
     fitted, terms = problem.evaluated(exact)
+    domain = problem.domain.in_type(x.dtype)
+    met, allowed = (np.empty(len(x), dtype=np.bool_) for _ in range(2))
+    misfit, tolerance = np.empty(len(x)), np.empty(fitted.shape)
     with np.errstate(over="ignore", invalid="ignore"):
-        tol = problem.tolerance(terms)
-        error = np.abs(fitted - problem.targets.values)
-        error = np.where(problem.targets.wanted, error, 0.0)
-        # A tolerance of zero is met by zero.
-        ratio = error / np.maximum(tol, np.finfo(np.float64).tiny)
-        misfit = row_norms(ratio)
+        for part in row_blocks(fitted.shape):
+            allowed[part] = domain.contain(exact[part])
+            tol = tolerance[part] = problem.tolerance(terms[part], part)
+            error = problem.targets.missed_by(fitted[part], part)
+            met[part] = (error <= tol).all(axis=1)
+            # A tolerance of zero is met by zero.
+            misfit[part] = row_norms(error / np.maximum(tol, np.finfo(np.float64).tiny))
     return Judgement(
-        solved=(error <= tol).all(axis=1) & allowed,
+        solved=met & allowed,
         misfit=np.where(np.isfinite(misfit) & allowed, misfit, np.inf),
         fitted=fitted,
         terms=terms,
-        tolerance=tol,
+        tolerance=tolerance,
     )
 
 
@@ -56,11 +60,14 @@ def cast_within(
     problem: Problem, x: Float64, dtype: np.dtype[np.floating]
 ) -> NDArray[np.floating]:
     """Round x to the type that is written without leaving the bounds by that."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        written = x.astype(dtype)
-    inside = problem.domain.contain(x)[:, None]
-    clipped = problem.domain.in_type(dtype).clip(written).astype(dtype)
-    return np.where(inside, clipped, written)
+    written = np.empty(x.shape, dtype)
+    domain, narrowed = problem.domain, problem.domain.in_type(dtype)
+    for part in row_blocks(x.shape):
+        with np.errstate(over="ignore", invalid="ignore"):
+            written[part] = x[part]
+        inside = domain.contain(x[part])[:, None]
+        np.copyto(written[part], narrowed.clip(written[part]), "same_kind", where=inside)
+    return written
 
 
 def _said(
@@ -82,7 +89,8 @@ def _said(
 class Ledger:
     """The best x of each row so far and what is known about it.
 
-    `fitted`, `terms` and `tolerance` are those of the judgement of that very x.
+    `fitted`, `terms` and `tolerance` are those of the judgement of that very x. While all
+    rows come from one attempt, these arrays are its own, not to be written to: `shared`.
     """
 
     x: NDArray[np.floating]
@@ -98,19 +106,20 @@ class Ledger:
     departure: NDArray[np.object_]
     unique: Mask
     free_dimensions: NDArray[np.int64]
+    shared: bool = True
 
     @classmethod
     def empty(cls, problem: Problem, dtype: DTypeLike) -> Ledger:
         """Nothing found yet for any row."""
         rows, n_in, n_out = problem.rows, problem.network.n_in, problem.network.n_out
-        unknown = np.full((rows, n_out), np.nan)
+        unknown = np.broadcast_to(np.nan, (rows, n_out))
         return cls(
-            x=np.full((rows, n_in), np.nan, dtype=dtype),
+            x=np.broadcast_to(np.asarray(np.nan, dtype=dtype), (rows, n_in)),
             misfit=np.full(rows, np.inf),
             solved=np.zeros(rows, dtype=np.bool_),
             fitted=unknown,
-            terms=unknown.copy(),
-            tolerance=problem.tolerance(unknown).copy(),
+            terms=unknown,
+            tolerance=unknown if problem.within is None else problem.within,
             stopped=np.zeros(rows, dtype=np.bool_),
             searched=np.zeros(rows, dtype=np.bool_),
             method=np.full(rows, "", dtype=object),
@@ -142,12 +151,9 @@ class Ledger:
         first = self.method[rows] == ""
         better = judged.solved | (judged.misfit < self.misfit[rows]) | first
         chosen = rows[better]
-        self.x[chosen] = written[better]
         self.misfit[chosen] = judged.misfit[better]
         self.solved[chosen] = judged.solved[better]
-        self.fitted[chosen] = judged.fitted[better]
-        self.terms[chosen] = judged.terms[better]
-        self.tolerance[chosen] = judged.tolerance[better]
+        self._keep(chosen, better, written, judged)
         self.method[chosen] = method.name
         self.stopped[rows] = attempt.stopped
         # A search that ended by itself and found nothing better confirms what was there.
@@ -170,3 +176,29 @@ class Ledger:
         else:
             self.unique[chosen] = False
             self.free_dimensions[chosen] = 0
+
+    def _keep(
+        self,
+        chosen: NDArray[np.int64],
+        better: Mask,
+        written: NDArray[np.floating],
+        judged: Judgement,
+    ) -> None:
+        """Take x and what was found at it over, for the chosen rows."""
+        if chosen.size == self.solved.size:
+            self.x, self.fitted = written, judged.fitted
+            self.terms, self.tolerance = judged.terms, judged.tolerance
+            self.shared = True
+            return
+        self.unshare()
+        self.x[chosen] = written[better]
+        self.fitted[chosen] = judged.fitted[better]
+        self.terms[chosen] = judged.terms[better]
+        self.tolerance[chosen] = judged.tolerance[better]
+
+    def unshare(self) -> None:
+        """Make arrays that may be written to out of those of an attempt."""
+        if self.shared:
+            self.x, self.fitted = self.x.copy(), self.fitted.copy()
+            self.terms, self.tolerance = self.terms.copy(), self.tolerance.copy()
+            self.shared = False

@@ -60,6 +60,26 @@ class Targets:
         """How many targets."""
         return int(self.values.shape[0])
 
+    @cached_property
+    def wants_all(self) -> bool:
+        """Whether every output of every row matters."""
+        return bool(self.wanted.all())
+
+    def missed_by(self, fitted: Float64, part: slice) -> Float64:
+        """|f(x) - y| of consecutive rows, 0 where an output does not matter.
+
+        Parameters
+        ----------
+        fitted : float64 array, shape (rows of the part, n_out)
+        part : slice
+            Which rows they are.
+        """
+        error = fitted - self.values[part]
+        np.abs(error, out=error)
+        if not self.wants_all:
+            error[~self.wanted[part]] = 0.0
+        return error
+
     def take(self, chosen: NDArray[np.generic]) -> Targets:
         """Some of the rows."""
         return Targets(
@@ -161,9 +181,15 @@ class Problem:
     def begin(self) -> Float64:
         """`near`, moved to the nearest allowed inputs (whole or not) where it is outside.
 
-        Searches start there and look around it; distances are measured from `near`.
+        Searches start there and look around it; distances are measured from `near`. Rows
+        share one where `near` is the same for all.
         """
-        return self.domain.project(self.near)
+        first = self.near[:1]
+        if self.rows < 2 or not np.array_equal(
+            np.broadcast_to(first, self.near.shape), self.near
+        ):
+            return self.domain.project(self.near)
+        return np.broadcast_to(self.domain.project(first), self.near.shape)
 
     def take(self, chosen: NDArray[np.generic]) -> Problem:
         """The same question for some of the rows; itself for all of them in order."""
@@ -206,8 +232,17 @@ class Problem:
         """Whether what a pass over the weights tells is worth keeping."""
         return self.network.parameters >= tolerances.LARGE_NETWORK
 
-    def tolerance(self, terms: Float64) -> Float64:
-        """tol_i of each output, shape (rows, n_out); `terms` as in `Precision`."""
+    def tolerance(self, terms: Float64, part: slice = slice(None)) -> Float64:
+        """tol_i of each output, shape (rows, n_out).
+
+        Parameters
+        ----------
+        terms : float64 array, shape (rows of the part, n_out)
+            As in `Precision`.
+        part : slice, default all of them
+            Which rows they are.
+        """
         if self.within is not None:
-            return self.within
-        return self.targets.precision.tolerance(self.targets.values, terms)
+            return self.within[part]
+        targets = self.targets
+        return targets.precision.rows(part).tolerance(targets.values[part], terms)

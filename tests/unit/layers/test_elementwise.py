@@ -10,9 +10,10 @@ from strategies import LOSING, ONE_TO_ONE, generators
 
 from nninvert import tolerances
 from nninvert.context import Context
-from nninvert.layers import Elementwise, elementwise
+from nninvert.layers import Elementwise
 from nninvert.layers.activations import activation_from_text
 from nninvert.layers.elementwise import invert_units, why_not_one_to_one
+from nninvert.linalg import row_blocks
 
 CAP = tolerances.RADIUS_CAP
 
@@ -153,6 +154,26 @@ def test_the_rounding_of_the_activation_itself_is_covered(name):
     assert (np.abs(found.x - z) <= found.radius).all()
 
 
+def test_a_linearisation_of_some_rows_is_that_of_all(rng, monkeypatch):
+    """Values and slopes are made a few rows at a time, too."""
+    layer = Elementwise((2, 3), activation_from_text("tanh"))
+    x, dy = rng.standard_normal((2, 9, 2, 3)) * 300.0
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        whole = layer.linearize(x)
+        monkeypatch.setattr(row_blocks, "_NUMBERS", 6)
+        apart = layer.linearize(x)
+        np.testing.assert_array_equal(whole.y, np.tanh(x))
+        np.testing.assert_array_equal(apart.y, whole.y)
+        np.testing.assert_array_equal(apart.jvp(dy), whole.jvp(dy))
+        part = slice(2, 5)
+        some = whole.rows(part)
+        np.testing.assert_array_equal(some.y, whole.y[part])
+        steps = whole.solve(dy, Context())
+        np.testing.assert_array_equal(some.solve(dy[part], Context()), steps[part])
+    assert (steps == 0.0).any()
+    assert np.isfinite(steps).all()
+
+
 @pytest.mark.parametrize("name", ["tanh", "relu", "silu"])
 def test_rows_that_are_inverted_in_blocks_are_those_of_one_block(name, monkeypatch, rng):
     activation = activation_from_text(name)
@@ -162,7 +183,7 @@ def test_rows_that_are_inverted_in_blocks_are_those_of_one_block(name, monkeypat
     whole = invert_units(activation, y, radius)
     assert (whole.outside > 0).any()
     assert (whole.free is None) == (name == "silu")
-    monkeypatch.setattr(elementwise, "_BLOCK", 6)
+    monkeypatch.setattr(row_blocks, "_NUMBERS", 6)
     blocks = invert_units(activation, y, radius)
     for field in dataclasses.fields(whole):
         expected, found = (getattr(k, field.name) for k in (whole, blocks))
