@@ -12,11 +12,14 @@ import struct
 
 from nninvert.hdf5.signatures import WINDOW, Data, places
 
-_GLOBAL = b"GCOL\x01\x00\x00\x00"
+# Signature and version; of the three bytes after them the library takes no notice.
+_GLOBAL, _LOCAL = b"GCOL\x01", b"HEAP\x00"
+_HEAD = 8
+
+_LEAST = 4096  # bytes of a global heap: what the library asks for
 _OBJECT = struct.Struct("<HHLQ")  # index, reference count, reserved, length
 _FREE_SPACE = 0
 
-_LOCAL = b"HEAP\x00\x00\x00\x00"
 _SEGMENT = struct.Struct("<QQQ")  # size, first free block, address
 _FREE_BLOCK = struct.Struct("<QQ")  # next free block, size
 _NO_MORE = 1
@@ -35,14 +38,11 @@ def endless_name_heap(data: Data, base: int) -> int | None:
 
 def _ends(data: Data, start: int) -> bool:
     """Whether each object leads on to the next; lengths are 8 bytes in all that is seen."""
-    head = len(_GLOBAL) + 8
-    if start + head > len(data):
-        return True  # the library notices that
-    size = int.from_bytes(data[start + 8 : start + head], "little")
+    place = start + _HEAD + 8
+    size = int.from_bytes(data[start + _HEAD : place], "little")
     stop = start + size
-    if stop > len(data):
-        return True
-    place = start + head
+    if size < _LEAST or stop > len(data):
+        return True  # the library notices that
     while place + _OBJECT.size <= stop:
         index, _, _, length = _OBJECT.unpack_from(data, place)
         step = length if index == _FREE_SPACE else _OBJECT.size + (length + 7) // 8 * 8
@@ -54,7 +54,7 @@ def _ends(data: Data, start: int) -> bool:
 
 def _free_blocks_end(data: Data, start: int, base: int) -> bool:
     """Whether the list of free blocks ends before they must overlap."""
-    head = start + len(_LOCAL)
+    head = start + _HEAD
     if head + _SEGMENT.size > len(data):
         return True  # the library notices that, and what leads out of the heap
     size, free, address = _SEGMENT.unpack_from(data, head)
