@@ -228,7 +228,9 @@ def _linear_preimage(
 
 def _reached(factor: Factorisation, x: Float64, slack: Float64) -> Preimage:
     """Origins of values that are off A x by no more than `slack`."""
-    radius = factor.spread(capped(slack)) + tolerances.EPS64 * np.abs(x)
+    radius = np.abs(x)
+    radius *= tolerances.EPS64
+    radius += factor.spread(capped(slack))
     return Preimage.of_inside(x, capped(radius), factor.nullity)
 
 

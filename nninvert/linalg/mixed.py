@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nninvert import tolerances
 from nninvert.context import Context, Progress
+from nninvert.linalg.blockwise import solved_in_blocks
 from nninvert.linalg.condition import Spectrum, estimated_spectrum
 from nninvert.linalg.deflation import DeflatedInverse
 from nninvert.linalg.equilibration import MatrixSizes, matrix_sizes
@@ -18,6 +19,7 @@ from nninvert.linalg.extreme import one_norm, two_norm_of_gram
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.fused import gram_of
 from nninvert.linalg.map import DenseMap
+from nninvert.linalg.norms import row_maxima
 from nninvert.linalg.nullspace import lost_directions
 from nninvert.linalg.refinement import (
     UNIT,
@@ -28,7 +30,6 @@ from nninvert.linalg.refinement import (
     refine,
     refine_by_gmres,
     solve_once,
-    stacked,
 )
 from nninvert.linalg.solve_report import SolveReport, report_of
 from nninvert.linalg.sparse import SparseMap
@@ -184,18 +185,11 @@ class MixedFactor(Factorisation):
     def _system(self, transposed: bool) -> System:
         inverse = self._inverse
         if transposed:
-            return System(
-                self._map.adjoint,
-                self._transposed_map.apply_with_magnitude,
-                inverse.solve_transposed,
-                self._sizes.norm_one,
-            )
-        return System(
-            self._map.apply,
-            self._map.apply_with_magnitude,
-            inverse.solve,
-            self._sizes.norm_inf,
-        )
+            magnitude = self._transposed_map.apply_with_magnitude
+            solve, norm = inverse.solve_transposed, self._sizes.norm_one
+            return System(self._map.adjoint, magnitude, solve, norm)
+        magnitude, norm = self._map.apply_with_magnitude, self._sizes.norm_inf
+        return System(self._map.apply, magnitude, inverse.solve, norm)
 
     def solve(self, y: Float64) -> Float64:
         """Solve and refine, all rows together; best effort where that does not converge.
@@ -214,9 +208,9 @@ class MixedFactor(Factorisation):
             return self.solve(y), None
         x, errors = self._solved(y, transposed=False)
         rounding = self.shape[0] * tolerances.EPS64
-        size = self._sizes.norm_inf * np.abs(x).max(axis=-1, keepdims=True)
-        least = size + np.abs(y).max(axis=-1, keepdims=True)
-        return x, errors[..., None] * least + rounding * size
+        size = self._sizes.norm_inf * row_maxima(x)
+        bound = errors * (size + row_maxima(y)) + rounding * size
+        return x, bound[..., None]
 
     def solve_transposed(self, x: Float64) -> Float64:
         """The same with the transpose."""
@@ -240,21 +234,19 @@ class MixedFactor(Factorisation):
 
     def _solved(self, rows: Float64, transposed: bool) -> tuple[Float64, Float64]:
         """Solutions, and the normwise backward error of each; NaN in rows of NaN."""
-        n = self.shape[0]
-        flat = rows.reshape(-1, n)
-        out, errors = np.full(flat.shape, np.nan), np.full(len(flat), np.nan)
+        flat = rows.reshape(-1, self.shape[0])
         self.last = None
-        step = self._rows_within(8 * _ROW_ARRAYS)
-        for start in range(0, len(flat), step):
-            part = slice(start, start + step)
-            finite = np.isfinite(flat[part]).all(axis=1)
-            self._block = start, min(step, len(flat) - start), len(flat)
+
+        def begin(start: int, count: int) -> None:
+            self._block = start, count, len(flat)
             self._tell(0)
-            if finite.all():
-                out[part], errors[part] = self._solved_block(flat[part], transposed)
-                continue
-            found = self._solved_block(flat[part][finite], transposed)
-            out[part][finite], errors[part][finite] = found
+
+        out, errors = solved_in_blocks(
+            flat,
+            self._rows_within(8 * _ROW_ARRAYS),
+            lambda part: self._solved_block(part, transposed),
+            begin,
+        )
         self._context.emit(Progress("solving", len(flat), len(flat)))
         if self.last is not None and (
             self.worst is None or self.last.backward_error >= self.worst.backward_error
@@ -274,24 +266,23 @@ class MixedFactor(Factorisation):
         return max(1, room // (bytes_per_number * self.shape[0]))
 
     def _solved_block(self, rows: Float64, transposed: bool) -> tuple[Float64, Float64]:
-        if not len(rows):
-            return rows, np.empty(0)
         b, system = self._reachable(rows, transposed), self._system(transposed)
         if not self._rough_factors and len(rows) * _MANY > self.shape[0]:
             found = solve_once(system, b)
             if np.nanmax(found.backward_error) <= self.shape[0] * UNIT:
                 self._record(found, f"{self.precision} LU")
-                return found.x, _assumed(found)
+                return found.x, found.assumed_errors
         found = refine(system, b, self._context.should_stop, self._tell)
         refined = f"{self.precision} LU, refined"
         if found.accurate.all() or not self._rough_factors or self._context.should_stop():
             self._record(found, refined)
-            return found.x, _assumed(found)
+            return found.x, found.assumed_errors
         good, bad = np.flatnonzero(found.accurate), np.flatnonzero(~found.accurate)
         self._record(found.rows(good), refined)
-        x, errors = found.x, _assumed(found)
+        x, errors = found.x, found.assumed_errors
         if self._worth_iterating(bad.size):
-            found = self._by_gmres(system, b[bad], found.rows(bad))
+            most, stop = self._rows_within(_GMRES_BYTES), self._context.should_stop
+            found = refine_by_gmres(system, b[bad], found.rows(bad), stop, most)
             kept = found.accurate if self.can_upgrade else np.ones(bad.size, dtype=bool)
             self._record(found.rows(np.flatnonzero(kept)), f"{self.precision} LU, GMRES")
             x[bad], errors[bad] = found.x, found.backward_error
@@ -317,15 +308,6 @@ class MixedFactor(Factorisation):
         n = self.shape[0]
         cheap = n >= _GMRES_LEAST and n >= _GMRES_ROWS * rows
         return cheap or not self.can_upgrade
-
-    def _by_gmres(self, system: System, b: Float64, begun: Refined) -> Refined:
-        step, stop = self._rows_within(_GMRES_BYTES), self._context.should_stop
-        parts = [
-            np.arange(start, min(start + step, len(b))) for start in range(0, len(b), step)
-        ]
-        return stacked(
-            [refine_by_gmres(system, b[rows], begun.rows(rows), stop) for rows in parts]
-        )
 
     def _record(self, found: Refined, path: str) -> None:
         if len(found.x):
@@ -372,7 +354,7 @@ class MixedFactor(Factorisation):
             return radius @ self._absolute_inverse
         size = radius.max(axis=-1, keepdims=True) * self._inverse_norm
         bound = np.minimum(tolerances.ESTIMATE_MARGIN * size, tolerances.RADIUS_CAP)
-        return np.repeat(bound, self.shape[1], axis=-1)
+        return np.broadcast_to(bound, (*bound.shape[:-1], self.shape[1]))
 
     @cached_property
     def _absolute_inverse(self) -> Float64:
@@ -388,13 +370,6 @@ class MixedFactor(Factorisation):
         # Dense factors are read once for all vectors; sparse ones cost each the same.
         width = 1 if isinstance(self._map, SparseMap) else 4
         return one_norm(pair, self.shape[0], self._context.seed, width)
-
-
-def _assumed(found: Refined) -> Float64:
-    """Backward errors, rows without a measured one by the worst of those that have one."""
-    errors = found.backward_error
-    worst = np.nanmax(errors, initial=0.0)
-    return np.where(np.isnan(errors), tolerances.ESTIMATE_MARGIN * worst, errors)
 
 
 def factor_mixed(

@@ -1,4 +1,4 @@
-"""Norms that do not overflow on the way."""
+"""Norms that do not overflow on the way, and no larger arrays than their results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,17 @@ def row_norms(rows: Float64) -> Float64:
     return found.reshape(rows.shape[:-1])
 
 
+def row_maxima(rows: Float64) -> Float64:
+    """The largest size of an entry along the last axis, (..., n) to (...,); 0 without any.
+
+    NaN where there is one.
+    """
+    most, least = (part(rows, axis=-1, initial=0.0) for part in (np.max, np.min))
+    return np.asarray(np.maximum(most, -least))
+
+
 def _norms(rows: Float64) -> Float64:
-    size = np.abs(rows).max(axis=-1, initial=0.0)
+    size = row_maxima(rows)
     unit = np.where((size > 0.0) & np.isfinite(size), size, 1.0)
     with np.errstate(over="ignore", under="ignore"):
         found = np.linalg.norm(rows / unit[..., None], axis=-1) * unit

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nninvert import tolerances
 from nninvert.errors import Stopped
 from nninvert.linalg.flexible_gmres import flexible_gmres
+from nninvert.linalg.norms import row_maxima
 
 Float64 = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -102,6 +103,13 @@ class Refined:
         """Which rows have a backward error at the level of rounding, for all we know."""
         return ~(self.backward_error > _ACCEPTED)
 
+    @property
+    def assumed_errors(self) -> Float64:
+        """Backward errors; where none was measured, `ESTIMATE_MARGIN` times the worst."""
+        errors = self.backward_error
+        worst = np.nanmax(errors, initial=0.0)
+        return np.where(np.isnan(errors), tolerances.ESTIMATE_MARGIN * worst, errors)
+
     def rows(self, chosen: NDArray[np.int64]) -> Refined:
         """The same for some of the rows."""
         return replace(
@@ -140,9 +148,9 @@ def _measure(system: System, b: Float64, x: Float64) -> _Measured:
         else:
             product, terms = system.product(x), None
         residual = b - product
-        largest = np.abs(residual).max(axis=1, initial=0.0)
-        size = system.norm * np.abs(x).max(axis=1, initial=0.0)
-        error = _quotient(largest, size + np.abs(b).max(axis=1, initial=0.0))
+        largest = row_maxima(residual)
+        size = system.norm * row_maxima(x)
+        error = _quotient(largest, size + row_maxima(b))
         if terms is None:
             return _Measured(residual, error, np.full(len(x), np.nan))
         quotients = _quotient(np.abs(residual), terms + np.abs(b))
@@ -186,14 +194,14 @@ def refine(
     errors, componentwise = found.backward_error, found.componentwise
     passes, worst = 1, 0.0
     active = np.flatnonzero(~found.done & np.isfinite(errors))
-    residual, last = found.residual[active], np.abs(x[active]).max(axis=1)
+    residual, last = found.residual[active], row_maxima(x[active])
     while active.size and passes < _STEPS and not should_stop():
         tell(passes)
         try:
             correction = system.rough(residual)
         except Stopped:
             break
-        size = np.abs(correction).max(axis=1)
+        size = row_maxima(correction)
         with np.errstate(over="ignore", invalid="ignore"):
             ratio, trial = size / last, x[active] + correction
             predicted = errors[active] * ratio
@@ -258,8 +266,8 @@ def observed_contraction(system: System, b: Float64) -> float:
     x = system.rough(b)
     with np.errstate(over="ignore", invalid="ignore"):
         correction = system.rough(b - system.product(x))
-        size = np.abs(x).max(axis=1)
-        ratio = float((np.abs(correction).max(axis=1) / size).max())
+        size = row_maxima(x)
+        ratio = float((row_maxima(correction) / size).max())
     return ratio if np.isfinite(ratio) else math.inf
 
 
@@ -276,7 +284,11 @@ def _improves(
 
 
 def refine_by_gmres(
-    system: System, b: Float64, begun: Refined, should_stop: Callable[[], bool]
+    system: System,
+    b: Float64,
+    begun: Refined,
+    should_stop: Callable[[], bool],
+    most: int | None = None,
 ) -> Refined:
     """Go on from where `refine` ended, with corrections computed by flexible GMRES.
 
@@ -288,7 +300,24 @@ def refine_by_gmres(
         Its solutions are where to begin; those that are not finite begin at zero.
     should_stop : callable
         Asked before each step.
+    most : int or None
+        How many rows the memory holds the vectors of; default: all.
     """
+    if most is None or len(b) <= most:
+        return _refined_by_gmres(system, b, begun, should_stop)
+    starts = range(0, len(b), most)
+    parts = [np.arange(start, min(start + most, len(b))) for start in starts]
+    return _stacked(
+        [
+            _refined_by_gmres(system, b[rows], begun.rows(rows), should_stop)
+            for rows in parts
+        ]
+    )
+
+
+def _refined_by_gmres(
+    system: System, b: Float64, begun: Refined, should_stop: Callable[[], bool]
+) -> Refined:
     x = np.where(np.isfinite(begun.backward_error)[:, None], begun.x, 0.0)
     found = _measure(system, b, x)
     errors, componentwise = found.backward_error, found.componentwise
@@ -319,7 +348,7 @@ def refine_by_gmres(
     return Refined(x, errors, componentwise, passes, begun.contraction)
 
 
-def stacked(parts: list[Refined]) -> Refined:
+def _stacked(parts: list[Refined]) -> Refined:
     """The rows of several, in order; the largest of what they have in common."""
     return Refined(
         x=np.concatenate([part.x for part in parts]),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert.linalg.equilibration import Equilibration
+from nninvert.linalg.norms import row_maxima
 
 Float64 = NDArray[np.float64]
 Floating = NDArray[np.floating]
@@ -99,10 +100,10 @@ class RoughSolver:
         if before is not None:
             rows, second = _normalised(np.ldexp(rows, before))
             exponent = exponent + second
-        work = rows.astype(self.factors.dtype)
+        work = rows.astype(self.factors.dtype, copy=False)
         self.factors.solve(work.T, transposed)
         with np.errstate(over="ignore"):
-            solved = work.astype(np.float64)
+            solved = work.astype(np.float64, copy=False)
             if after is None:
                 solved *= np.ldexp(1.0, exponent)[:, None]
                 return solved
@@ -111,6 +112,6 @@ class RoughSolver:
 
 def _normalised(rows: Float64) -> tuple[Float64, NDArray[np.int64]]:
     """Rows times powers of two, their largest entry about 1, and the exponents taken."""
-    _, exponent = np.frexp(np.abs(rows).max(axis=1, initial=0.0))
+    _, exponent = np.frexp(row_maxima(rows))
     exponent = np.clip(exponent, -_SAFE_EXPONENT, _SAFE_EXPONENT).astype(np.int64)
     return rows * np.ldexp(1.0, -exponent)[:, None], exponent

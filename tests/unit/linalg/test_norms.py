@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nninvert.linalg.norms import row_norms
+from nninvert.linalg.norms import row_maxima, row_norms
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-170, 1.0, 1e170, 1e300])
@@ -20,3 +20,9 @@ def test_zero_nan_infinity_and_leading_axes():
     assert np.isnan(found[0, 1])
     assert found[1, 0] == np.inf
     assert found[1, 1] == 5.0
+
+
+def test_the_largest_size_of_each_row():
+    rows = np.array([[[3.0, -4.0], [np.nan, 1.0]], [[-np.inf, 1.0], [-0.0, -0.0]]])
+    np.testing.assert_array_equal(row_maxima(rows), [[4.0, np.nan], [np.inf, 0.0]])
+    np.testing.assert_array_equal(row_maxima(np.empty((2, 0))), [0.0, 0.0])
