@@ -178,6 +178,15 @@ class Constants:
         ]
 
 
+def needs_shape_only(node: NodeRecord, given: Sequence[Value | None]) -> bool:
+    """Whether a node that reads a signal needs no more than its shape or type."""
+    if node.domain or not given:
+        return False
+    if node.op_type == "CastLike":
+        return isinstance(given[0], StoredArray)
+    return node.op_type in ("Shape", "Size") and isinstance(given[0], Signal)
+
+
 def counts_rows(node: NodeRecord, given: Sequence[Value | None]) -> bool:
     """Whether a node computes with the length of the batch."""
     if node.op_type == "Size":

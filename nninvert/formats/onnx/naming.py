@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nninvert.formats._steps import Step
+from nninvert.formats.onnx.records import NodeRecord
 
 
 def renamed(step: Step, name: str) -> Step:
@@ -40,3 +41,8 @@ def pruned(
         place = replace(old.places[-1], index=str(new), name=name)
         found.append(replace(old, places=(place,), sources=sources))
     return found, places
+
+
+def label_of(node: NodeRecord) -> str:
+    """What a step of this node is called, for people."""
+    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type

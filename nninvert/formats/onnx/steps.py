@@ -14,19 +14,19 @@ from nninvert.errors import (
     UnsupportedLayerError,
     UsageError,
 )
-from nninvert.formats._arrays import StoredArray
 from nninvert.formats._description import PartialShape
 from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Place, Step, problem_of
 from nninvert.formats.file_layer import LayerMakers, MakeLayer
 from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import require_room
-from nninvert.formats.onnx.constants import Constants, counts_rows
+from nninvert.formats.onnx.constants import Constants, counts_rows, needs_shape_only
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
-from nninvert.formats.onnx.naming import pruned, renamed
+from nninvert.formats.onnx.naming import label_of, pruned, renamed
 from nninvert.formats.onnx.normal import Normalisations, guarded_softmax
-from nninvert.formats.onnx.operators import OPERATORS, SEVERAL, Operator
+from nninvert.formats.onnx.operators import NUMBERS_AT, OPERATORS, SEVERAL, Operator
 from nninvert.formats.onnx.order import ordered, readers
+from nninvert.formats.onnx.outputs import wanted_outputs
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
 from nninvert.formats.onnx.records import ModelRecord, NodeRecord
 from nninvert.formats.onnx.users import by_user, maker
@@ -106,7 +106,7 @@ class Walk:
         FormatError
             If the graph or its constants contradict themselves.
         """
-        wanted = [record.name for record in self._model.outputs]
+        wanted, more = wanted_outputs(self._model)
         nodes = ordered(self._model, wanted)
         self._read_by = readers(nodes, wanted)
         for node in nodes:
@@ -119,7 +119,7 @@ class Walk:
             if k is not None:
                 named.setdefault(places[k], name)
         constant = [n for n, k in zip(wanted, outputs, strict=True) if k is None]
-        more = [f"output '{name}' is a constant, and left out" for name in constant]
+        more += [f"output '{name}' is a constant, and left out" for name in constant]
         return Parsed(
             format=format_name,
             steps=tuple(steps),
@@ -139,10 +139,7 @@ class Walk:
             self._steps.append(step.built([Identity(found.shape)]))
             return len(self._steps) - 1
         if isinstance(found, Signal) and found.rows != self._batched:
-            self.mixed = True
-            kept = Step((Place("", name, "Identity"),), (found.source,))
-            self._steps.append(kept.failed(problem_of(RowsMixed("the batch moved away"))))
-            return len(self._steps) - 1
+            return self._output_elsewhere(name, found)
         if isinstance(found, Signal | Unknown) and found.source >= 0:
             return found.source
         if isinstance(found, Unknown):
@@ -152,6 +149,22 @@ class Walk:
             )
             return len(self._steps) - 1
         return None
+
+    def _output_elsewhere(self, name: str, signal: Signal) -> int:
+        """An output of which the first axis is not the batch.
+
+        Numbers of rows that stand one below the other are still those of rows, as
+        skl2onnx writes regressors; anything else is refused.
+        """
+        before, shape = self._steps[signal.source], signal.shape
+        step = Step((Place("", name, "Reshape"),), (signal.source,))
+        if shape[1:] == (1,) and all(isinstance(one, Reshape) for one in before.layers):
+            step = step.built([Reshape(shape, shape[:1])])
+        else:
+            self.mixed = True
+            step = step.failed(problem_of(RowsMixed("the batch moved away")))
+        self._steps.append(step)
+        return len(self._steps) - 1
 
     def _value(self, name: str) -> Value:
         found = self._values.get(name)
@@ -165,7 +178,7 @@ class Walk:
 
     def _visit(self, node: NodeRecord) -> None:
         """Compute the node's outputs, or make a step of it."""
-        place = Place("", node.name or next(filter(None, node.outputs), ""), _label(node))
+        place = Place("", node.name or next(filter(None, node.outputs), ""), label_of(node))
         step = Step((place,), ())
         try:
             given = [self._value(name) if name else None for name in node.inputs]
@@ -177,7 +190,7 @@ class Walk:
         sources = [v.source for v in given if isinstance(v, Signal | Unknown)]
         step = replace(step, sources=tuple(sources))
         opset = self._model.opsets.get(node.domain, 1) if node.opset is None else node.opset
-        if not sources or _independent(node, given):
+        if not sources or needs_shape_only(node, given):
             try:
                 found = self._constants.computed(node, given, opset, self._alone)
             except UnsupportedLayerError as error:
@@ -269,7 +282,7 @@ class Walk:
         try:
             if make is not None:
                 self._append(node.outputs[0], step, by_user(make, call, step.name), call)
-                self._refuse_further(node, step)
+                self._refuse_further(node, step, node.outputs[0])
                 return
             if key in SEVERAL:
                 for name, layers in zip(node.outputs, SEVERAL[key](call), strict=True):
@@ -285,8 +298,9 @@ class Walk:
                 self._fail(node, step, "not supported", call)
                 return
             layers, call = self._operated(OPERATORS[key], call)
-            self._append(node.outputs[0], step, layers, call)
-            self._refuse_further(node, step)
+            made = node.outputs[NUMBERS_AT.get(key, 0)]
+            self._append(made, step, layers, call)
+            self._refuse_further(node, step, made)
         except UsageError as error:
             raise error.at(layer=("?", step.name)) from error
         except RowsMixed as error:
@@ -313,10 +327,10 @@ class Walk:
     def _for_one_row(self, name: str, what: str) -> None:
         self._rows_notes.append(f"'{name}' {what}: read as it works on one row at a time")
 
-    def _refuse_further(self, node: NodeRecord, step: Step) -> None:
+    def _refuse_further(self, node: NodeRecord, step: Step, made: str) -> None:
         """Indices of maxima, means of a normalisation: nothing that is inverted."""
-        for name in node.outputs[1:]:
-            if name in self._read_by:
+        for name in node.outputs:
+            if name != made and name in self._read_by:
                 self._steps.append(renamed(step, name).failed("its further output"))
                 self._values[name] = Unknown(len(self._steps) - 1)
 
@@ -379,16 +393,3 @@ class Walk:
         if len(lengths) < len(shape) - int(self._batched):
             return None
         return tuple(lengths)
-
-
-def _independent(node: NodeRecord, given: Sequence[Value | None]) -> bool:
-    """Whether a node that reads a signal needs no more than its shape or type."""
-    if node.domain or not given:
-        return False
-    if node.op_type == "CastLike":
-        return isinstance(given[0], StoredArray)
-    return node.op_type in ("Shape", "Size") and isinstance(given[0], Signal)
-
-
-def _label(node: NodeRecord) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type

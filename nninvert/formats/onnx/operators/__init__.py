@@ -78,6 +78,7 @@ OPERATORS: dict[tuple[str, str], Operator] = {
             "ReduceMax": reducing.extreme(1.0),
             "ReduceMean": reducing.added(mean=True),
             "ReduceMin": reducing.extreme(-1.0),
+            "ReduceProd": reducing.product,
             "ReduceSum": reducing.added(mean=False),
             "ReduceSumSquare": reducing.sum_of_squares,
             "Relu": activations.named("relu"),
@@ -105,9 +106,11 @@ OPERATORS: dict[tuple[str, str], Operator] = {
         }.items()
     },
     ("ai.onnx.ml", "ArrayFeatureExtractor"): parts.feature_extractor,
+    ("ai.onnx.ml", "LinearClassifier"): learners.linear_classifier,
     ("ai.onnx.ml", "LinearRegressor"): learners.linear_regressor,
     ("ai.onnx.ml", "Normalizer"): normalising.normalizer,
     ("ai.onnx.ml", "Scaler"): learners.scaler,
+    ("ai.onnx.ml", "ZipMap"): shapes.identity,
 }
 """What each becomes: layers in a row, for its only signal or for all of them packed."""
 
@@ -115,3 +118,6 @@ SEVERAL: dict[tuple[str, str], Callable[[Call], list[list[Layer]]]] = {
     ("", "Split"): parts.split,
 }
 """Operators with several outputs: layers for each."""
+
+NUMBERS_AT: dict[tuple[str, str], int] = {("ai.onnx.ml", "LinearClassifier"): 1}
+"""Which output holds what the operator becomes, where it is not the first."""

@@ -31,8 +31,16 @@ def _features(call: Call, name: str, width: int) -> NDArray[np.float64]:
 
 def linear_regressor(call: Call) -> list[Layer]:
     """A matrix and a vector, stored as attributes."""
-    targets = call.attributes.whole("targets", 1)
-    return _linear(call, targets)
+    return _linear(call, call.attributes.whole("targets", 1))
+
+
+def linear_classifier(call: Call) -> list[Layer]:
+    """The scores of all classes, without the class that wins."""
+    coefficients = call.attributes.numbers("coefficients") or []
+    width = max(1, call.signal.shape[-1] if call.signal.shape else 1)
+    if len(coefficients) == width:
+        raise UnsupportedLayerError("", got="one score for two classes")
+    return _linear(call, len(coefficients) // width)
 
 
 def _linear(call: Call, targets: int) -> list[Layer]:

@@ -10,13 +10,21 @@ from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import Chain
 from nninvert.formats.onnx.normal import LEAST_NORM
 from nninvert.formats.onnx.operators.affine import EPSILON
+from nninvert.formats.onnx.values import Shape
 from nninvert.layers import (
+    Dense,
+    Divide,
+    Elementwise,
+    Graph,
     GroupNormalization,
     Layer,
     LayerNormalization,
+    Node,
     RMSNormalization,
     UnitNormalization,
 )
+from nninvert.layers.activations.leaky_relu import LeakyReLU
+from nninvert.linalg.stored import ArrayMatrix
 
 
 def layer_normalization(call: Call) -> list[Layer]:
@@ -98,10 +106,27 @@ def lp_normalization(call: Call) -> list[Layer]:
 
 
 def normalizer(call: Call) -> list[Layer]:
-    """ai.onnx.ml: the same along the last axis."""
+    """ai.onnx.ml: the same along the last axis, or a sum of sizes of 1."""
     kind = call.attributes.text("norm", "MAX")
+    if kind == "L1":
+        return [_of_sum_one(call.signal.shape)]
     if kind != "L2":
-        raise UnsupportedLayerError("norm", got=kind, expected="L2")
+        raise UnsupportedLayerError("norm", got=kind, expected="L1 or L2")
     last = len(call.signal.shape) - 1
     shape = call.signal.shape
     return call.chain.then(UnitNormalization(shape, (last,), LEAST_NORM)).layers
+
+
+def _of_sum_one(shape: Shape) -> Layer:
+    """Divide each number by the sum of the sizes along the last axis."""
+    if not shape:
+        raise FormatError("input", got="no axis", expected="one or more")
+    sizes = Elementwise(shape, LeakyReLU(-1.0))
+    total = Dense(shape, ArrayMatrix(np.ones((1, shape[-1]))), None)
+    divided = Divide([shape, total.output_shape])
+    nodes = [
+        Node(sizes, "0", "sizes", "Abs", (-1,)),
+        Node(total, "1", "total", "ReduceSum", (0,)),
+        Node(divided, "2", "quotient", "Div", (-1, 1)),
+    ]
+    return Graph(shape, nodes)

@@ -6,11 +6,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from nninvert.errors import UnsupportedLayerError
 from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.chain import Chain
 from nninvert.formats.onnx.values import RowsMixed
-from nninvert.layers import GlobalMaxPooling, Layer, Multiply, size_of
+from nninvert.layers import (
+    GlobalMaxPooling,
+    Graph,
+    Layer,
+    Multiply,
+    Node,
+    Slice,
+    size_of,
+)
 from nninvert.layers.window_geometry import CHANNELS_FIRST
+
+_MOST_FACTORS = 64
 
 Operator = Callable[[Call], list[Layer]]
 
@@ -54,6 +65,31 @@ def sum_of_squares(call: Call) -> list[Layer]:
     if axes is None:
         return [squares]
     return [squares, *_kept(call, _summed(Chain(shape), axes, False), axes).layers]
+
+
+def product(call: Call) -> list[Layer]:
+    """ReduceProd of a few numbers, as of features that make polynomials."""
+    axes = _axes(call)
+    chain = call.chain
+    if axes is None:
+        return chain.layers
+    others = [k for k in range(len(chain.shape)) if k not in axes]
+    count = size_of(tuple(chain.shape[k] for k in axes))
+    if count > _MOST_FACTORS:
+        raise UnsupportedLayerError(
+            "", got=f"a product of {count} numbers", expected=f"at most {_MOST_FACTORS}"
+        )
+    chain.permute([*others, *axes]).reshape((size_of(chain.shape) // count, count))
+    if count > 1:
+        whole: tuple[None, None, None] = (None, None, None)
+        factors: list[Layer] = [
+            Slice(chain.shape, [whole, (k, k + 1, None)]) for k in range(count)
+        ]
+        joined = Multiply([factors[0].output_shape] * count)
+        nodes = [Node(one, str(k), "", "Slice", (-1,)) for k, one in enumerate(factors)]
+        nodes.append(Node(joined, str(count), "", "Mul", tuple(range(count))))
+        chain.then(Graph(chain.shape, nodes))
+    return _kept(call, chain, axes).layers
 
 
 def _axes(call: Call) -> list[int] | None:
