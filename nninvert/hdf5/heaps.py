@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from nninvert.hdf5.signatures import WINDOW, Data, places
+from nninvert.hdf5.signatures import Data, places
 
 # Signature and version; of the three bytes after them the library takes no notice.
 _GLOBAL, _LOCAL = b"GCOL\x01", b"HEAP\x00"
@@ -53,12 +53,14 @@ def _ends(data: Data, start: int) -> bool:
 
 
 def _free_blocks_end(data: Data, start: int, base: int) -> bool:
-    """Whether the list of free blocks ends before they must overlap."""
+    """Whether the list of free blocks never comes back to one of them."""
     head = start + _HEAD
     if head + _SEGMENT.size > len(data):
         return True  # the library notices that, and what leads out of the heap
     size, free, address = _SEGMENT.unpack_from(data, head)
-    for _ in range(min(size, WINDOW) // _FREE_BLOCK.size + 1):
+    seen: set[int] = set()
+    while free not in seen:
+        seen.add(free)
         place = base + address + free
         if free == _NO_MORE or free + _FREE_BLOCK.size > size:
             return True
