@@ -39,7 +39,7 @@ def check(
     inputs: Values | None = None,
     quick: bool = False,
     max_condition: float | None = None,
-    within: float | str | ArrayLike | None = None,
+    within: float | str | Sequence[float | str] | ArrayLike | None = None,
     near: Values | None = None,
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,

@@ -25,7 +25,7 @@ def invert(
     y: Values,
     *,
     method: str = "auto",
-    within: float | str | ArrayLike | None = None,
+    within: float | str | Sequence[float | str] | ArrayLike | None = None,
     near: Values | None = None,
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
@@ -48,9 +48,10 @@ def invert(
         Targets in the type they are known in: float32 values are known to 7 digits.
     method : str, default "auto"
         A name in `nninvert.methods.METHODS`, or "auto".
-    within : float, str or array, default None
-        Absolute tolerance of the outputs, or "3%" of each output's size; then the x
-        nearest to `near` is wanted. None: to the precision of y.
+    within : float, str, array or list of float and str, default None
+        Absolute tolerance of the outputs, or "3%" of each output's size, or one of these
+        for each output; then the x nearest to `near` is wanted. None: to the precision
+        of y.
     near : array, shape (n_in,) or (rows, n_in), default None
         Of several answers the nearest to this; None: the mean that the network's first
         scaler holds, or zero.

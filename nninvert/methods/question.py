@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,7 +90,7 @@ def ask(
     network: Network,
     y: NDArray[np.generic],
     *,
-    within: float | str | ArrayLike | None = None,
+    within: float | str | Sequence[float | str] | ArrayLike | None = None,
     near: ArrayLike | None = None,
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
@@ -108,9 +109,9 @@ def ask(
     network : Network
     y : array
         Targets in their stored type; see `as_rows` for shapes.
-    within : float, str or array, default None
+    within : float, str, array or list of float and str, default None
         Absolute tolerance of all outputs or of each; "3%" is relative to each output's
-        size (`output_sizes`).
+        size (`output_sizes`). A list may hold both, one for each output.
     near : array, shape (n_in,) or (rows, n_in), default None
         Of several answers the nearest to this is wanted; None: `default_near`, moved into
         the domain. It may itself lie outside, which a note says: distances are measured
@@ -216,16 +217,16 @@ def _outside_note(network: Network, domain: Domain, near: Float64) -> str:
 
 
 def _tolerances(
-    network: Network, targets: Targets, within: float | str | ArrayLike | None
+    network: Network,
+    targets: Targets,
+    within: float | str | Sequence[float | str] | ArrayLike | None,
 ) -> Float64 | None:
     if within is None:
         return None
     shape = targets.values.shape
-    if isinstance(within, str):
-        share = percentage(within)
-        # Nothing is closer to an output that is zero in all rows than the way it is stored.
-        asked = share * output_sizes(network, targets.values)
-        return np.maximum(asked, targets.precision.half_step)
+    each: Sequence[Any] = within if isinstance(within, list | tuple) else [within]
+    if any(isinstance(one, str) for one in each):
+        return _shares(network, targets, each)
     array = np.asarray(within, dtype=np.float64)
     if array.size not in (1, shape[1], shape[0] * shape[1]):
         raise UsageError(
@@ -234,12 +235,33 @@ def _tolerances(
             expected=f"one number, {shape[1]} (one for each output), or {shape}",
         )
     if not (np.isfinite(array).all() and (array > 0.0).all()):
-        raise UsageError(
-            "--within", got="zero, negative or NaN", expected="positive numbers"
-        )
+        raise _not_positive()
     if array.size == shape[0] * shape[1]:
         return array.reshape(shape)
     return np.array(np.broadcast_to(array.reshape(1, -1), shape))
+
+
+def _shares(network: Network, targets: Targets, each: Sequence[float | str]) -> Float64:
+    """Tolerances of which some are percentages: one for all outputs, or one for each."""
+    n_out = targets.values.shape[1]
+    if len(each) not in (1, n_out):
+        raise UsageError(
+            "--within",
+            got=f"{len(each)} tolerances",
+            expected=f"one, or {n_out}: one for each output",
+        )
+    relative = np.array([isinstance(one, str) for one in each])
+    asked = np.array([percentage(k) if isinstance(k, str) else float(k) for k in each])
+    if not (np.isfinite(asked).all() and (asked > 0.0).all()):
+        raise _not_positive()
+    # Nothing is closer to an output that is zero in all rows than the way it is stored.
+    sizes = asked * output_sizes(network, targets.values)
+    least = np.maximum(sizes, targets.precision.half_step)
+    return np.where(relative, least, asked)
+
+
+def _not_positive() -> UsageError:
+    return UsageError("--within", got="zero, negative or NaN", expected="positive numbers")
 
 
 def percentage(text: str) -> float:

@@ -123,6 +123,18 @@ def test_what_is_no_percentage(text):
         percentage(text)
 
 
+def test_percentages_and_numbers_may_stand_beside_each_other(net):
+    y = np.array([[0.5, 0.5], [-0.5, 0.0]])
+    mixed = ask(net, y, within=["3%", 0.2]).within
+    alone = ask(net, y, within="3%").within
+    np.testing.assert_array_equal(mixed, [[alone[0, 0], 0.2], [alone[1, 0], 0.2]])
+    np.testing.assert_array_equal(ask(net, y, within=("3%",)).within, alone)
+    with pytest.raises(UsageError, match="got 3 tolerances, expected one, or 2"):
+        ask(net, y, within=["3%", 0.2, 0.1])
+    with pytest.raises(UsageError, match="zero, negative or NaN"):
+        ask(net, y, within=["3%", 0.0])
+
+
 def test_decimals_are_a_precision(net):
     y = np.array([[0.25, np.nan]])
     problem = ask(net, y, decimals=np.array([[0.005, np.nan]]), nan_is_free=True)
