@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "formats": GROUND | STORAGE | {"arrays", "linalg", "layers", "network", "layout"},
     "report": GROUND | {"formats", "layers"},
     "api": GROUND | STORAGE | {"arrays", "formats", *SPINE},
-    "cli": GROUND | {"api", "arrays", "formats", "report", *SPINE},
+    "cli": GROUND | {"api", "arrays", "formats", "layout", "report", *SPINE},
     "__main__": {"cli"},
     "__init__": GROUND | {"api", "formats", "network"},
 }

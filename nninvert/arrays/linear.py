@@ -31,7 +31,7 @@ SUPPORTED = f"linear relations such as feed_T + 2*flow <= 30, with {RELATION}"
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-      | (?P<name>[^\W\d][\w.]*(?:\[\w+\])*)
+      | (?P<name>[^\W\d][\w.]*(?:\[\w+(?:\s*,\s*\w+)*\])*)
       | (?P<quoted>"(?:[^"]|"")*")
       | (?P<sign><=|>=|==|[-+*/()])
       | (?P<end>\#|$)

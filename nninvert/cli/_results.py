@@ -92,14 +92,19 @@ def write_result(
     from nninvert.arrays.parts import parts_of
     from nninvert.arrays.several import write_arrays
 
-    if output is not None and parts and output.lower().endswith(".npz"):
-        write_arrays(output, parts_of(values, parts))
+    if output is not None and (held := parts_in(output, parts)):
+        write_arrays(output, parts_of(values, held))
     elif output is not None:
         is_text = output.lower().endswith((".csv", ".txt"))
         written = values if is_text else values.reshape(values.shape[0], *shape)
         write_array(output, written, names=names, stdout=streams.stdout_bytes)
     elif not manner.json:
         _print_values(values, names, streams, manner)
+
+
+def parts_in(output: str | None, parts: Parts) -> Parts:
+    """The parts of which a file holds an array each: of an .npz; () of others."""
+    return parts if output is not None and output.lower().endswith(".npz") else ()
 
 
 def write_inversion(
@@ -130,41 +135,49 @@ def write_inversion(
     parts : names and shapes, default ()
         Of one x, as for `write_result`.
     """
+    from nninvert.arrays.parts import parts_of
     from nninvert.arrays.several import write_arrays
 
     if output is not None and family is not None and _same(output, family):
         answers = result.answers
         x = result.x if answers is None else answers.x
-        shaped = x.reshape(*x.shape[:-1], *shape)
-        write_arrays(output, {"x": shaped, **family_arrays(result.families)})
+        held = parts_in(output, parts)
+        arrays = parts_of(x, held) if held else {"x": x.reshape(*x.shape[:-1], *shape)}
+        write_arrays(output, {**arrays, **family_arrays(result.families, held)})
         return
     if result.answers is None:
         write_result(output, result.x, shape, names, streams, manner, parts)
     else:
-        _write_answers(output, result.answers, shape, names, streams, manner)
+        _write_answers(output, result.answers, shape, names, streams, manner, parts)
     if family is not None:
-        write_arrays(family, family_arrays(result.families))
+        write_arrays(family, family_arrays(result.families, parts_in(family, parts)))
 
 
 def _same(path: str, other: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
 
 
-def family_arrays(families: Sequence[Family]) -> dict[str, np.ndarray]:
+def family_arrays(families: Sequence[Family], parts: Parts = ()) -> dict[str, np.ndarray]:
     """Families under the names that they have in a file.
 
     For each row a group ``family/row_<row>`` of ``x`` (n,), ``dimension``, ``basis``
     (k, n), ``interval`` (k, 2) and ``points`` (k,); n numbers of x in the order of a flat
-    row.
+    row. With `parts`, ``x`` and ``basis`` are groups of an array for each.
     """
     import numpy as np
+
+    from nninvert.arrays.parts import parts_of
 
     found: dict[str, np.ndarray] = {"family/rows": np.array([f.row for f in families], int)}
     for family in families:
         group = f"family/row_{family.row}"
-        found[f"{group}/x"] = family.x
+        for what, values in (("x", family.x), ("basis", family.basis)):
+            if parts:
+                held = parts_of(values, parts)
+                found |= {f"{group}/{what}/{name}": held[name] for name in held}
+            else:
+                found[f"{group}/{what}"] = values
         found[f"{group}/dimension"] = np.array(family.dimension)
-        found[f"{group}/basis"] = family.basis
         found[f"{group}/interval"] = family.intervals
         found[f"{group}/points"] = family.points
     return found
@@ -177,16 +190,21 @@ def _write_answers(
     names: tuple[str, ...],
     streams: Streams,
     manner: Manner,
+    parts: Parts,
 ) -> None:
     """As `write_result`, with a line for each answer where x becomes a table."""
     import numpy as np
 
     from nninvert.arrays.answers import answer_places, write_answers, write_answers_csv
+    from nninvert.arrays.parts import parts_of
+    from nninvert.arrays.several import write_arrays
     from nninvert.report.values_text import answers_lines, answers_plain
 
     # A row without an answer holds its best x.
     given = np.maximum(answers.count, 1)
-    if output is not None:
+    if output is not None and (held := parts_in(output, parts)):
+        write_arrays(output, parts_of(answers.x, held))
+    elif output is not None:
         values = answers.x.reshape(*answers.x.shape[:2], *shape)
         write_answers(output, values, given, names=names, stdout=streams.stdout_bytes)
     elif manner.json:

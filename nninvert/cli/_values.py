@@ -97,68 +97,6 @@ def is_share(text: str) -> bool:
     return bool(_SHARE.fullmatch(text)) and number_of(text.rstrip("% ")) is not None
 
 
-def index_of(name: str, names: Sequence[str], option: str) -> int:
-    """The input that `name` means: one of `names`, an index, or x0, x1, ...
-
-    Raises
-    ------
-    UsageError
-        With the nearest names, if it is none of them.
-    """
-    if name in names:
-        return list(names).index(name)
-    digits = name.removeprefix("x")
-    if digits.isascii() and digits.isdigit() and int(digits) < len(names):
-        return int(digits)
-    close = difflib.get_close_matches(name, names)
-    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-    raise UsageError(
-        option,
-        got=f"the input '{name}'",
-        expected=f"one of {shown}, or an index up to {len(names) - 1}",
-        next_step=f"Did you mean {close[0]}?" if close else "",
-    )
-
-
-def indices_of(items: Sequence[str], names: Sequence[str], option: str) -> list[int]:
-    """The inputs that an option names several times over, each once, in their order.
-
-    Raises
-    ------
-    UsageError
-        For an unknown name.
-    """
-    return sorted({index_of(item.strip(), names, option) for item in items})
-
-
-def fixed_of(items: Sequence[str], names: Sequence[str]) -> dict[int, float]:
-    """The inputs that ``--fix NAME=VALUE`` holds, by index.
-
-    Raises
-    ------
-    UsageError
-        For another form, an unknown name, or an input that is fixed twice.
-    """
-    fixed: dict[int, float] = {}
-    for item in items:
-        name, equals, text = item.rpartition("=")
-        value = number_of(text)
-        if not equals or not name or value is None:
-            raise UsageError(
-                "--fix",
-                got=f"'{item}'",
-                expected="NAME=VALUE with a number",
-                next_step=f"For example: --fix {names[0]}=1.5",
-            )
-        index = index_of(name.strip(), names, "--fix")
-        if index in fixed:
-            raise UsageError(
-                "--fix", got=f"'{name}' twice", expected="one value for each input"
-            )
-        fixed[index] = value
-    return fixed
-
-
 def require_known(option: str, given: str, known: Sequence[str]) -> None:
     """Refuse a word that is none of `known`, with the nearest one.
 

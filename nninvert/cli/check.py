@@ -114,18 +114,20 @@ def check(
     parts = network.outputs.named_shapes
     names = network.output_names
     wanted_y = sources.read(target, "y", names, parts) if target else None
+    asked = resolve(wanted, network, sources)
+    network = asked.named(network, wanted_y)
     options: dict[str, Any] = {
-        **resolve(wanted, network, sources).keywords,
+        **asked.keywords,
         "target": wanted_y,
         "pairs": _both(pairs, network, sources),
-        "inputs": sources.read(inputs, "inputs", network.input_names) if inputs else None,
+        "inputs": _rows_of_x(inputs, "inputs", network, sources) if inputs else None,
         "quick": quick,
         "max_condition": max_condition,
     }
     if resources.dry_run:
         commands = Commands(model, reading=reading.words())
-        asked = (("--target", target), ("-o", made))
-        more = [word for name, value in asked if value for word in (name, value)]
+        files = (("--target", target), ("-o", made))
+        more = [word for name, value in files if value for word in (name, value)]
         command = commands.check(*more, *resources.words(), *factors.words())
         with sources.named():
             context.rows = _rows(network, options["target"])
@@ -219,8 +221,13 @@ def _both(
 ) -> tuple[LoadedArray, LoadedArray] | None:
     if pairs is None:
         return None
-    x = sources.read(pairs[0], "X of --pairs", network.input_names)
-    return x, sources.read(pairs[1], "Y of --pairs", network.output_names)
+    parts = network.outputs.named_shapes
+    x = _rows_of_x(pairs[0], "X of --pairs", network, sources)
+    return x, sources.read(pairs[1], "Y of --pairs", network.output_names, parts)
+
+
+def _rows_of_x(source: str, field: str, network: Network, sources: Sources) -> LoadedArray:
+    return sources.read(source, field, network.input_names, network.inputs.named_shapes)
 
 
 def exit_code(report: CheckReport) -> int:

@@ -34,9 +34,10 @@ def forward(
     from nninvert import api
     from nninvert.analysis.invertibility import summary
     from nninvert.cli._model import open_model
-    from nninvert.cli._results import require_output, write_result
+    from nninvert.cli._results import parts_in, require_output, write_result
     from nninvert.cli._values import Sources
     from nninvert.report.json import encode, forward_document
+    from nninvert.report.parts_text import written_text
 
     require_output(output.file, (model, inputs), streams, manner)
     network = open_model(model, reading)
@@ -53,5 +54,6 @@ def forward(
         streams.print([encode(document)])
     elif output.file is not None and not manner.quiet:
         name = "y to stdout" if output.file == "-" else output.file
-        streams.tell([f"wrote {name} {y.shape} {y.dtype.name}"])
+        held = parts_in(output.file, parts)
+        streams.tell([f"wrote {written_text(name, y, held)}"])
     return 0

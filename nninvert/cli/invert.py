@@ -29,6 +29,7 @@ from nninvert.report.commands import Commands
 
 if TYPE_CHECKING:
     from nninvert.arrays import LoadedArray
+    from nninvert.cli._results import Parts
     from nninvert.cli._values import Sources
     from nninvert.cli._wanted import Resolved
     from nninvert.context import Context
@@ -170,6 +171,7 @@ def invert(
     limit_threads(manner.threads)
     from nninvert.cli._model import open_model
     from nninvert.cli._resources import context_of
+    from nninvert.cli._results import parts_in
     from nninvert.cli._values import Sources
     from nninvert.cli._wanted import resolve
 
@@ -187,6 +189,7 @@ def invert(
     network = open_model(model, reading)
     asked = resolve(wanted, network, sources)
     y = sources.read(targets, "y", network.output_names, network.outputs.named_shapes)
+    network = asked.named(network, y)
     task = _Task(network, sources, y, layout.single, asked)
     if resources.dry_run:
         commands = Commands(model, targets, reading.words(), wanted.words())
@@ -197,7 +200,8 @@ def invert(
     if search.rows is not None:
         _write_rows(search.rows, result)
     code = ExitCode.INTERRUPTED if context.interrupted else exit_code(result)
-    shown = _Shown(output.file or "", search.family or "", asked.names)
+    held = parts_in(output.file, network.inputs.named_shapes)
+    shown = _Shown(output.file or "", search.family or "", asked.names, held)
     _report(network, result, shown, streams, manner, code)
     return int(code)
 
@@ -340,11 +344,12 @@ def _write_rows(path: str, result: InversionResult) -> None:
 
 @dataclass(frozen=True)
 class _Shown:
-    """What a report names: the files that were written, the inputs."""
+    """What a report names: the files that were written, the inputs, their parts."""
 
     output: str
     family: str
     inputs: tuple[str, ...]
+    parts: Parts
 
 
 def _report(
@@ -369,8 +374,14 @@ def _report(
     elif streams.stderr_is_terminal or manner.verbose:
         width = streams.stderr_width
         lines = invert_lines(
-            result, shown.output, width, manner.verbose, shown.inputs, shown.family
+            result,
+            shown.output,
+            width,
+            manner.verbose,
+            shown.inputs,
+            shown.family,
+            shown.parts,
         )
         streams.tell(lines)
     else:
-        streams.tell([invert_line(result, shown.output)])
+        streams.tell([invert_line(result, shown.output, shown.parts)])

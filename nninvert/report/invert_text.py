@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +26,7 @@ from nninvert.report.numbers import (
     rounded_up,
     scientific,
 )
+from nninvert.report.parts_text import NamedShape, written_text
 from nninvert.report.text import Lines, joined, kept, labelled
 from nninvert.result import InversionResult, KeptFactors, Plan, SolveSummary
 
@@ -41,6 +45,8 @@ ROWS_HEADER = (
 """Columns of ``--rows FILE.csv``."""
 
 Cell = str | int | float | None
+
+_SHAPE = re.compile(r"\([\d, ]+\)")
 
 _FAMILY = {
     Uniqueness.YES: "the only answer",
@@ -70,6 +76,7 @@ def invert_lines(
     verbose: bool = False,
     names: tuple[str, ...] = (),
     family: str = "",
+    parts: Sequence[NamedShape] = (),
 ) -> Lines:
     """The whole screen.
 
@@ -85,6 +92,8 @@ def invert_lines(
         Of the inputs, where families are to be told.
     family : str, default ""
         Name of the file that families were written to.
+    parts : sequence of (name, shape), default ()
+        Of x, where the file holds an array for each.
     """
     items = [("plan", plan_text(result.plan))]
     for status in _LEFT:
@@ -98,7 +107,7 @@ def invert_lines(
     items += [("accuracy", _accuracy(result)), ("edge", _edge(result))]
     items.append(("factors", kept_text(result.kept)))
     items += [("advice", note) for note in result.notes or _near_enough(result)]
-    return labelled([*items, _ending(result, output)], width)
+    return labelled([*items, _ending(result, output, parts)], width)
 
 
 def solver_text(found: SolveSummary) -> str:
@@ -123,26 +132,28 @@ def kept_text(found: KeptFactors | None) -> str:
     return f"kept {found.path}, {made}: --factors {found.path} next time, or delete it"
 
 
-def invert_line(result: InversionResult, output: str) -> str:
+def invert_line(
+    result: InversionResult, output: str, parts: Sequence[NamedShape] = ()
+) -> str:
     """The same in one line, for logs."""
     rows = len(result.status)
-    parts = [f"solved {count(int(result.solved.sum()))} of {plural(rows, 'row')}"]
+    said = [f"solved {count(int(result.solved.sum()))} of {plural(rows, 'row')}"]
     for status in _LEFT:
         found = _rows_of(result, status)
         if found.size:
             proved = " (proved)" if status is RowStatus.UNREACHABLE else ""
-            parts.append(f"{status.value} {count(found.size)}{proved}")
+            said.append(f"{status.value} {count(found.size)}{proved}")
     if result.solved.any():
-        parts.append(_largest(result))
+        said.append(_largest(result))
     if result.answers is not None:
-        parts.append(f"answers {found_text(result.answers)}")
+        said.append(f"answers {found_text(result.answers)}")
     if result.families:
-        parts.append(free_text(result))
+        said.append(free_text(result))
     if output:
-        parts.append(f"wrote {_file(result, output)}")
+        said.append(f"wrote {_file(result, output, parts)}")
     if result.kept is not None:
-        parts.append(kept_text(result.kept))
-    return "; ".join([", ".join(parts), *result.notes[:1]])
+        said.append(kept_text(result.kept))
+    return "; ".join([", ".join(said), *result.notes[:1]])
 
 
 def rows_table(result: InversionResult) -> list[list[Cell]]:
@@ -291,17 +302,20 @@ def _near_enough(result: InversionResult) -> list[str]:
     return [f"is y in the network's own units? Is this near enough? {within}"]
 
 
-def _ending(result: InversionResult, output: str) -> tuple[str, str]:
+def _ending(
+    result: InversionResult, output: str, parts: Sequence[NamedShape]
+) -> tuple[str, str]:
     took = duration(result.seconds)
     if not output:
         return ("took", took)
-    return ("wrote", f"{_file(result, output)} in {took}")
+    file = _SHAPE.sub(lambda found: kept(found[0]), _file(result, output, parts))
+    return ("wrote", f"{file} in {took}")
 
 
-def _file(result: InversionResult, output: str) -> str:
+def _file(result: InversionResult, output: str, parts: Sequence[NamedShape]) -> str:
     name = "x to stdout" if output == "-" else output
-    shape = result.x.shape if result.answers is None else result.answers.x.shape
-    return f"{name} {shape} {result.x.dtype.name}"
+    values = result.x if result.answers is None else result.answers.x
+    return written_text(name, values, parts)
 
 
 def _known(value: float) -> float | None:

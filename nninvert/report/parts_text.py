@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nninvert.report.numbers import count, shape
-from nninvert.report.text import Lines, table
+from nninvert.report.text import Lines, joined, table
 
 if TYPE_CHECKING:
     from nninvert.formats import PartDescription
@@ -69,14 +72,23 @@ def _place(row: str, part: PartDescription) -> str:
     return f"{row}{part.start}" + ("" if last == part.start else f" to {row}{last}")
 
 
-def written_text(values_shape: tuple[int, ...], parts: Sequence[NamedShape]) -> str:
-    """The shapes of the arrays in a file that holds one for each part.
+def written_text(
+    file: str, values: NDArray[np.generic], parts: Sequence[NamedShape] = ()
+) -> str:
+    """A file that was written, with the shapes and the type of what it holds.
 
     Parameters
     ----------
-    values_shape : tuple of int
-        Of the rows, (..., n).
-    parts : sequence of (name, shape)
+    file : str
+    values : array, shape (..., n)
+    parts : sequence of (name, shape), default ()
+        Where the file holds an array for each.
     """
-    lead = values_shape[:-1]
-    return ", ".join(f"{name} {(*lead, *lengths)}" for name, lengths in parts)
+    kind = values.dtype.name
+    if not parts:
+        return f"{file} {values.shape} {kind}"
+    if len(parts) > _SPELLED_OUT:
+        return f"{file} {values.shape} {kind} in {len(parts)} parts"
+    lead = values.shape[:-1]
+    held = [f"{name} {(*lead, *lengths)}" for name, lengths in parts]
+    return f"{file} with {joined(held)}, {kind}"

@@ -17,8 +17,8 @@ class Wanted:
         option(
             "--within",
             help="How close is close enough, for each output: a number, 3%, a list "
-            "0.1,0.2 or a file. For measured targets. Default: the precision in which y "
-            "is stored.",
+            "0.1,3%, names temp=0.5,flow=3% or a file. For measured targets. Default: the "
+            "precision in which y is stored.",
             metavar="TOL",
         ),
     ] = None
@@ -26,7 +26,8 @@ class Wanted:
         str | None,
         option(
             "--near",
-            help="Of several x take the one nearest to this: a file, a list or a number.",
+            help="Of several x take the one nearest to this: a file, a list, a number, or "
+            "NAME=VALUE,...",
             metavar="X",
         ),
     ] = None
@@ -34,7 +35,8 @@ class Wanted:
         str | None,
         option(
             "--lower",
-            help="Least allowed x: a number, a list or a file; -inf where open.",
+            help="Least allowed x: a number, a list, a file, or NAME=VALUE,...; -inf "
+            "where open.",
             panel=WANTED,
             metavar="X",
         ),
@@ -43,7 +45,8 @@ class Wanted:
         str | None,
         option(
             "--upper",
-            help="Largest allowed x: a number, a list or a file; inf where open.",
+            help="Largest allowed x: a number, a list, a file, or NAME=VALUE,...; inf "
+            "where open.",
             panel=WANTED,
             metavar="X",
         ),
@@ -53,7 +56,8 @@ class Wanted:
         option(
             "--fix",
             help="Hold one input at a value; may be given several times. NAME is a name "
-            "from --bounds or from the header of --near, an index, or x0, x1, ...",
+            "from --bounds or from the header of --near, an index, or x0, x1, ...; where "
+            "a network has several inputs, one of them, or one number of it: image[3].",
             panel=WANTED,
             metavar="NAME=VALUE",
         ),
