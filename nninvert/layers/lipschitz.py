@@ -15,6 +15,8 @@ from nninvert.layers.prelu import PReLU
 from nninvert.layers.softmax import Softmax
 from nninvert.layers.wiring import Wiring
 from nninvert.linalg.block_diagonal import BlockDiagonalMap
+from nninvert.linalg.convolution import ConvolutionMap, TransposedConvolutionMap
+from nninvert.linalg.convolution_symbol import extent
 from nninvert.linalg.kronecker import KroneckerMap
 from nninvert.linalg.map import (
     ComposedMap,
@@ -115,9 +117,10 @@ def steepest(activation: Activation) -> float:
 def norm_bound(linear_map: LinearMap) -> float:
     """An upper bound of the largest singular value.
 
-    By structure, then by singular values where those are cheap, then the smaller one of
-    sqrt(|A|_1 |A|_inf) and the Frobenius norm (Golub & Van Loan, Matrix Computations,
-    4th ed., section 2.3.3); infinite for maps whose matrix is large.
+    By structure, that of convolutions from their symbols, then by singular values where
+    those are cheap, then the smaller one of sqrt(|A|_1 |A|_inf) and the Frobenius norm
+    (Golub & Van Loan, Matrix Computations, 4th ed., section 2.3.3); infinite for other maps
+    whose matrix is large.
     """
     if isinstance(linear_map, IdentityMap | PermutationMap):
         return 1.0
@@ -129,6 +132,10 @@ def norm_bound(linear_map: LinearMap) -> float:
         return max(norm_bound(part) for part in linear_map.blocks)
     if isinstance(linear_map, SparseMap):
         return _of_sparse(linear_map)
+    if isinstance(linear_map, ConvolutionMap):
+        return min(_of_matrix(linear_map), extent(linear_map).largest)
+    if isinstance(linear_map, TransposedConvolutionMap):
+        return norm_bound(linear_map.base)
     whole = _of_matrix(linear_map)
     if np.isfinite(whole) or not isinstance(linear_map, ComposedMap | KroneckerMap):
         return whole

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.map import LinearMap
 
 Float64 = NDArray[np.float64]
-Complex128 = NDArray[np.complex128]
+Complex = NDArray[np.complexfloating[Any, Any]]
 
 CHUNK_BYTES = 1 << 24
 """Of matrices that are decomposed between two looks at the clock."""
@@ -43,7 +44,8 @@ class Frequencies:
     inputs, outputs : End
         How x and y fall into vectors.
     response : complex array, shape (*half grid, groups, k_out, k_in)
-        The matrices, for the frequencies that `numpy.fft.rfftn` keeps.
+        The matrices, for the frequencies that `numpy.fft.rfftn` keeps. In single
+        precision, products are computed in it, too.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class Frequencies:
         grid: tuple[int, ...],
         inputs: End,
         outputs: End,
-        response: Complex128,
+        response: Complex,
     ) -> None:
         self.grid, self.response = grid, response
         self.inputs, self.outputs = inputs, outputs
         self._axes = tuple(range(1, len(grid) + 1))
+        self._real = response.real.dtype
 
     @classmethod
     def of_kernels(
@@ -86,7 +89,9 @@ class Frequencies:
 
     def apply(self, rows: Float64) -> Float64:
         """(batch, n) to (batch, m)."""
-        vectors = np.fft.rfftn(self.inputs.split(rows), axes=self._axes)
+        vectors = np.fft.rfftn(
+            self.inputs.split(rows.astype(self._real, copy=False)), axes=self._axes
+        )
         made = np.matmul(self.response, np.moveaxis(vectors, 0, -1))
         made = np.moveaxis(made, -1, 0)
         return self.outputs.joined(np.fft.irfftn(made, s=self.grid, axes=self._axes))

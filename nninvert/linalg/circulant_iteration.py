@@ -7,17 +7,22 @@ Strang, Stud. Appl. Math. 74, 1986, for one axis and one channel).
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert import tolerances
 from nninvert.context import Context
-from nninvert.linalg.circulant import CHUNK_BYTES, Frequencies
-from nninvert.linalg.condition import Spectrum, estimated_spectrum
+from nninvert.linalg.bidiagonal import extreme_values
+from nninvert.linalg.circulant import Frequencies
+from nninvert.linalg.condition import Spectrum
+from nninvert.linalg.convolution import ConvolutionMap
+from nninvert.linalg.convolution_ends import CellEnd, OutputEnd
+from nninvert.linalg.convolution_symbol import Extent, symbol_parts
+from nninvert.linalg.extreme import least_value
 from nninvert.linalg.fused import (
     Pace,
+    PassInterrupted,
     Products,
     Scaling,
     products_of,
@@ -27,6 +32,8 @@ from nninvert.linalg.iterative import IterativeFactor
 from nninvert.linalg.krylov import Solved, gmres_inner, refine
 from nninvert.linalg.map import LinearMap
 from nninvert.linalg.probe import KrylovMethod, Outlook, predicted_passes
+from nninvert.outcome import Kind
+from nninvert.tolerances import EPS64, singular_threshold
 
 Float64 = NDArray[np.float64]
 
@@ -36,14 +43,17 @@ MOST_PASSES = 200
 _GOAL = 1e-8
 """Backward error to which random right-hand sides are solved for a look."""
 
-_FEW_DIGITS = 1e-4
-"""Backward error of the solves behind estimates of singular values."""
+_FIRST_PASSES = 30
+"""After so many it is predicted whether the others are worth while."""
 
 _LEAST_COMPONENT = 0.01
 """As in `probe`: what a random right-hand side has of every direction, nearly surely."""
 
 _STREAM = 0xC1C
 """Sets these random numbers apart from others of the same seed."""
+
+_WORK = 1.5e11
+"""Operations of the products behind an estimate of the norm."""
 
 _PATIENCE = 4
 """A solve may take this many times the passes that are worth while."""
@@ -62,6 +72,8 @@ class CirculantIteration(IterativeFactor):
         From `gentle_inverse`, of the circular map.
     outlook : Outlook
         From `look`.
+    extent : Extent
+        Of the convolution.
     context : Context
     """
 
@@ -70,10 +82,11 @@ class CirculantIteration(IterativeFactor):
         linear_map: LinearMap,
         inverse: Frequencies,
         outlook: Outlook,
+        extent: Extent,
         context: Context,
     ) -> None:
         super().__init__(linear_map, outlook, context)
-        self._inverse = inverse
+        self._inverse, self._extent = inverse, extent
         self.nbytes += inverse.response.nbytes
 
     def _block(self, rows: Float64, pace: Pace, transposed: bool, goal: float) -> Solved:
@@ -88,46 +101,71 @@ class CirculantIteration(IterativeFactor):
 
     @cached_property
     def _spectrum(self) -> Spectrum:
-        """Estimated by Lanczos steps with products and solves to a few digits."""
+        """The smallest one by steps that the circular inverse guides."""
+        stop, seed, n = self._context.should_stop, self._context.seed, self.shape[0]
+        inverse, turned = self._inverse, self._inverse.transposed
+        pair = (self._map.apply, self._map.adjoint)
 
-        def solve(values: Float64, *, transposed: bool) -> Float64:
-            parts, _ = self._solved(values, transposed, _FEW_DIGITS)
-            return self._joined(values, parts, transposed)
+        def about(rows: Float64) -> Float64:
+            return inverse.on_rows(turned.on_rows(rows, n), n)
 
-        return estimated_spectrum(
-            self.shape[0],
-            (self._map.apply, self._map.adjoint),
-            (partial(solve, transposed=False), partial(solve, transposed=True)),
-            self._map.stored_eps,
-            self._context.seed,
-            "iterative solves",
-            self._context.should_stop,
+        largest = self._largest
+        smallest = least_value(pair, about, n, seed, stop)
+        eps = self._map.stored_eps
+        zero, coarse = (singular_threshold(self.shape, largest, e) for e in (EPS64, eps))
+        seen = self._outlook.nonsingular and smallest > zero
+        found = Spectrum(
+            shape=self.shape,
+            largest=largest,
+            smallest=smallest,
+            rank=n if seen else None,
+            rank_stored=n if seen and smallest > coarse else None,
+            kind=Kind.LOWER_BOUND if stop() else Kind.ESTIMATE,
+            method="Lanczos steps",
         )
+        return self._extent.refine(found)
+
+    @property
+    def _largest(self) -> float:
+        """From below, by a few steps of bidiagonalisation."""
+        products = products_of(self._map, Pace(self._context.should_stop))
+        steps = int(np.clip(_WORK / (8.0 * self._map.terms * self.shape[0]), 6, 20))
+        try:
+            found = extreme_values(products, self._context.seed, steps).largest
+        except PassInterrupted:
+            return self._outlook.norm
+        return max(found, self._outlook.norm)
 
 
-def gentle_inverse(frequencies: Frequencies, context: Context) -> Frequencies:
-    """About the inverse, frequency by frequency; what is nearly lost is not amplified.
+def gentle_inverse(base: ConvolutionMap, norm: float, context: Context) -> Frequencies:
+    """About the inverse of the circular one; what is nearly lost is not amplified.
 
-    ``(M^H M + d^2 I)^-1 M^H`` with d a small share of the largest Frobenius norm.
+    ``(M^H M + d^2 I)^-1 M^H`` for each frequency, with d a small share of `norm`, kept in
+    single precision: it is a preconditioner.
+
+    Parameters
+    ----------
+    base : ConvolutionMap
+        Square, of as many cells as windows.
+    norm : float
+        About the largest singular value.
+    context : Context
 
     Raises
     ------
     Stopped
         If time is up.
     """
-    response = frequencies.response
-    matrices = response.reshape(-1, *response.shape[-2:])
-    slight = _SLIGHT * float(np.linalg.norm(matrices, axis=(1, 2)).max())
-    shift = slight**2 * np.eye(matrices.shape[2])
-    found = np.empty((len(matrices), *matrices.shape[:0:-1]), dtype=np.complex128)
-    step = max(1, CHUNK_BYTES // matrices[:1].nbytes)
-    for start in range(0, len(matrices), step):
+    grid = base.windows.counts
+    shape = (*grid[:-1], grid[-1] // 2 + 1, base.groups, base.group_channels, -1)
+    found = []
+    for part in symbol_parts(base, grid):
         context.require_time("inverting a convolution's frequencies")
-        part = matrices[start : start + step]
-        turned = np.conj(part).swapaxes(1, 2)
-        found[start : start + step] = np.linalg.solve(turned @ part + shift, turned)
-    inverse = found.reshape(*response.shape[:-2], *found.shape[1:])
-    return Frequencies(frequencies.grid, frequencies.outputs, frequencies.inputs, inverse)
+        turned = np.conj(part).swapaxes(-1, -2)
+        shift = (_SLIGHT * norm) ** 2 * np.eye(part.shape[-1])
+        found.append(np.linalg.solve(turned @ part + shift, turned).astype(np.complex64))
+    inverse = np.concatenate(found).reshape(shape)
+    return Frequencies(grid, OutputEnd(base), CellEnd(base), inverse)
 
 
 def look(linear_map: LinearMap, inverse: Frequencies, context: Context) -> Outlook:
@@ -140,15 +178,17 @@ def look(linear_map: LinearMap, inverse: Frequencies, context: Context) -> Outlo
     b = np.random.default_rng([context.seed, _STREAM]).standard_normal(
         (2, linear_map.shape[0])
     )
-    found = _refined(products, inverse, b, MOST_PASSES, _GOAL, context.memory // 4)
+    memory = context.memory // 4
+    found = _refined(products, inverse, b, _FIRST_PASSES, _GOAL, memory)
+    if predicted_passes(_rate(found)) <= MOST_PASSES and not found.converged.all():
+        found = _refined(products, inverse, b, MOST_PASSES, _GOAL, memory)
     image = linear_map.apply(found.x)
     size = np.linalg.norm(found.x, axis=1)
     norm = float((np.linalg.norm(image, axis=1) / np.maximum(size, 1e-300)).max())
     met = np.linalg.norm(b - image, axis=1).max() <= _LEAST_COMPONENT
-    zero = tolerances.singular_threshold(linear_map.shape, norm)
+    zero = singular_threshold(linear_map.shape, norm)
     seen = bool(met and zero * size.max() < _LEAST_COMPONENT)
-    reached = float(np.clip(found.backward_error.max(), _GOAL**2, 1.0))
-    rate = reached ** (1.0 / max(found.steps, 1))
+    rate = _rate(found)
     return Outlook(
         method=KrylovMethod.GMRES,
         scaling=Scaling(),
@@ -162,6 +202,12 @@ def look(linear_map: LinearMap, inverse: Frequencies, context: Context) -> Outlo
             f"each pass gains a factor {1.0 / rate:.3g}"
         ),
     )
+
+
+def _rate(found: Solved) -> float:
+    """The factor that a pass gained."""
+    reached = float(np.clip(found.backward_error.max(), _GOAL**2, 1.0))
+    return float(reached ** (1.0 / max(found.steps, 1)))
 
 
 def _refined(

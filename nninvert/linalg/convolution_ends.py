@@ -135,25 +135,3 @@ def window_matrices(convolution: ConvolutionMap) -> NDArray[np.generic]:
         taps * convolution.fan_in, convolution.groups, convolution.group_channels
     )
     return split.transpose(1, 2, 0)
-
-
-def cell_kernels(convolution: ConvolutionMap) -> Float64:
-    """What a cell gives to the output q windows before it, for every q modulo the grid.
-
-    Shape (*windows, groups, places of a cell * channels in, channels out): with T of this
-    shape, ``y[p] = sum over q of T[q]^T x[p + q]`` for inputs that go on from their other
-    end.
-    """
-    windows = convolution.windows
-    inner = (*windows.strides, convolution.fan_in, convolution.group_channels)
-    found = np.zeros((*windows.counts, convolution.groups, *inner))
-    for offset, taps in zip(windows.offsets(), convolution.taps, strict=True):
-        begin = [o - b for o, b in zip(offset, windows.before, strict=True)]
-        ratios = zip(begin, windows.strides, windows.counts, strict=True)
-        parts = [(b // s % count, b % s) for b, s, count in ratios]
-        cell = tuple(part[0] for part in parts)
-        place = tuple(part[1] for part in parts)
-        where: tuple[int | slice, ...] = (*cell, slice(None), *place)
-        found[where] += taps
-    flat = (*windows.counts, convolution.groups, -1, convolution.group_channels)
-    return found.reshape(flat)

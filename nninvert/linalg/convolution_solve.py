@@ -35,14 +35,14 @@ from nninvert.linalg.convolution_ends import (
     OutputEnd,
     WindowEnd,
     are_separate,
-    cell_kernels,
     fills_cells,
     is_cyclic,
     window_matrices,
 )
+from nninvert.linalg.convolution_iteration import ConvolutionIteration
+from nninvert.linalg.convolution_symbol import extent, symbol
 from nninvert.linalg.factorisation import Factorisation
 from nninvert.linalg.gram import GramFactor, factor_by_gram
-from nninvert.linalg.iterative import IterativeFactor
 from nninvert.linalg.map import DenseMap
 from nninvert.linalg.patches import PatchFactor
 from nninvert.linalg.probe import probe
@@ -62,6 +62,10 @@ _BAND_RATE = 1e10
 _LONG = 5.0
 """Seconds of LU from which on a look is worth while whether iteration is faster: where it
 is not, 200 passes over an input of 65,536 numbers took 4 seconds (measured)."""
+
+
+_HOPELESS = 1e-3
+"""Where the symbol's singular values differ by more, the circular one helps little."""
 
 
 def factor_convolution(
@@ -114,9 +118,8 @@ def base_of(linear_map: AnyConvolution) -> ConvolutionMap:
 def frequencies_of(linear_map: AnyConvolution) -> Frequencies:
     """The map, or the one with circular padding beside it, frequency by frequency."""
     base = base_of(linear_map)
-    found = Frequencies.of_kernels(
-        base.windows.counts, CellEnd(base), OutputEnd(base), cell_kernels(base)
-    )
+    grid = base.windows.counts
+    found = Frequencies(grid, CellEnd(base), OutputEnd(base), symbol(base, grid))
     return found if linear_map is base else found.transposed
 
 
@@ -210,15 +213,19 @@ def _beside_circular(
     base = base_of(linear_map)
     if not fills_cells(base) or not _fits(base, context):
         return None
-    inverse = gentle_inverse(frequencies_of(linear_map), context)
+    known = extent(base)
+    if known.sampled < _HOPELESS:
+        return None
+    inverse = gentle_inverse(base, known.largest, context)
+    inverse = inverse if linear_map is base else inverse.transposed
     outlook = look(linear_map, inverse, context)
     context.emit(Notice(outlook.reason))
     if not outlook.worthwhile:
         return None
-    return CirculantIteration(linear_map, inverse, outlook, context)
+    return CirculantIteration(linear_map, inverse, outlook, known, context)
 
 
-def _iterated(linear_map: AnyConvolution, context: Context) -> IterativeFactor:
+def _iterated(linear_map: AnyConvolution, context: Context) -> ConvolutionIteration:
     outlook = probe(linear_map, context)
     context.emit(Notice(f"iterating: {outlook.reason}"))
-    return IterativeFactor(linear_map, outlook, context)
+    return ConvolutionIteration(linear_map, outlook, base_of(linear_map), context)

@@ -21,6 +21,12 @@ _SETTLED = 0.005
 """Steps end when the estimate grew by less: it is then right to a few percent, far more
 than a condition number needs."""
 
+_SMALLEST = 2
+"""Ritz vectors that the search for the smallest singular value follows."""
+
+_MOST_STEPS, _HELD, _SURE = 40, 24, 2
+"""Its steps, the vectors that it holds, and how many steps that gain nothing end it."""
+
 _CHOICES = 4
 _SIGN_STEPS = 5
 
@@ -85,7 +91,7 @@ def two_norm_of_gram(
     """
     start = np.random.default_rng(seed).standard_normal((min(_BLOCK, n), n))
     block = _orthonormal(start)
-    basis, images = np.empty((0, n)), np.empty((0, n))
+    space = _Space(_BLOCK * _STEPS, n, n)
     best = NormEstimate(0.0, block[0])
     for step in range(_STEPS):
         if (step and should_stop()) or not len(block):
@@ -93,16 +99,100 @@ def two_norm_of_gram(
         image = gram(block)
         if not np.all(np.isfinite(image)):
             return NormEstimate(float("inf"), block[0])
-        basis, images = np.vstack([basis, block]), np.vstack([images, image])
-        inner = basis @ images.T
+        space.append(block, image)
+        inner = space.basis @ space.images.T
         values, weights = np.linalg.eigh(0.5 * (inner + inner.T))
         found = float(np.sqrt(max(values[-1], 0.0)))
         settled = found <= best.value * (1.0 + _SETTLED)
-        best = NormEstimate(max(found, best.value), weights[:, -1] @ basis)
+        best = NormEstimate(max(found, best.value), weights[:, -1] @ space.basis)
         if settled:
             break
-        block = _new_directions(image, basis)
+        block = _new_directions(image, space.basis)
     return best
+
+
+def least_value(
+    pair: tuple[Product, Product],
+    precondition: Product,
+    n: int,
+    seed: int,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> float:
+    """The smallest singular value of B, from above, by a block Davidson method on B^T B.
+
+    Each step adds what a rough inverse of B^T B makes of the residuals of the smallest
+    Ritz vectors (E. R. Davidson, J. Comput. Phys. 17, 87-94, 1975). Rayleigh quotients
+    never lie below the value sought; they have it to a percent once they settle, nearly
+    surely.
+
+    Parameters
+    ----------
+    pair : (callable, callable)
+        Rows x to B x, and rows y to B^T y.
+    precondition : callable
+        Rows v to rows of about (B^T B)^-1 v.
+    n : int
+        Columns of B, of which there are no more than rows.
+    seed : int
+        Of the start vectors.
+    should_stop : callable, default never
+        Asked before each step but the first; the bound so far is then returned.
+    """
+    forward, backward = pair
+    start = np.random.default_rng(seed).standard_normal((min(_SMALLEST, n), n))
+    block = _orthonormal(precondition(start))
+    space = _Space(_HELD + _SMALLEST, n, forward(block[:0]).shape[1])
+    best, settled = float("inf"), 0
+    for step in range(_MOST_STEPS):
+        if (step and should_stop()) or not len(block) or settled == _SURE:
+            break
+        space.append(block, forward(block))
+        squares, weights = np.linalg.eigh(space.images @ space.images.T)
+        found = float(np.sqrt(max(squares[0], 0.0)))
+        settled = settled + 1 if found >= best * (1.0 - _SETTLED) else 0
+        best = min(found, best)
+        chosen = weights[:, :_SMALLEST].T
+        vectors, reached = chosen @ space.basis, chosen @ space.images
+        if len(space.basis) > _HELD - _SMALLEST:
+            space.restrict(weights[:, : 2 * _SMALLEST].T)
+        rest = backward(reached) - squares[: len(chosen), None] * vectors
+        block = _new_directions(precondition(rest), space.basis)
+    return best
+
+
+class _Space:
+    """Orthonormal vectors and their images, in memory that is asked for once.
+
+    Parameters
+    ----------
+    most : int
+        Vectors that may be held.
+    n, m : int
+        Numbers in a vector, and in its image.
+    """
+
+    def __init__(self, most: int, n: int, m: int) -> None:
+        self._basis, self._images = np.empty((most, n)), np.empty((most, m))
+        self._count = 0
+
+    @property
+    def basis(self) -> Float64:
+        return self._basis[: self._count]
+
+    @property
+    def images(self) -> Float64:
+        return self._images[: self._count]
+
+    def append(self, block: Float64, images: Float64) -> None:
+        end = self._count + len(block)
+        self._basis[self._count : end], self._images[self._count : end] = block, images
+        self._count = end
+
+    def restrict(self, weights: Float64) -> None:
+        """Keep combinations only, by orthonormal rows of weights."""
+        basis, images = weights @ self.basis, weights @ self.images
+        self._count = 0
+        self.append(basis, images)
 
 
 def _orthonormal(rows: Float64) -> Float64:

@@ -5,7 +5,17 @@ import pytest
 from problems import network
 
 import nninvert
-from nninvert.layers import BatchNormalization, Convolution, TransposedConvolution
+from nninvert.layers import (
+    Add,
+    BatchNormalization,
+    Convolution,
+    Elementwise,
+    Graph,
+    Node,
+    TransposedConvolution,
+)
+from nninvert.layers.activations import activation_from_text
+from nninvert.network import Network
 from nninvert.outcome import Verdict
 
 
@@ -55,6 +65,28 @@ def test_wide_then_narrow_without_a_bend_between_is_one_square_map(rng):
     narrow = Convolution(wide.output_shape, centred(rng, 3, 3, 6, 2), padding="same")
     net = network(wide, normalisation(rng, wide.output_shape), narrow)
     assert nninvert.check(net).verdict is Verdict.BIJECTIVE
+
+
+def test_a_residual_block_that_the_symbol_shows_to_be_a_contraction_is_bijective(rng):
+    """Too large for its matrix: x + tanh(A x), A a convolution of norm below 1."""
+    shape = (32, 32, 3)
+    kernel = 0.05 * rng.standard_normal((3, 3, 3, 3))
+    inside = Convolution(shape, kernel, padding="same")
+    net = Network.of_graph(
+        Graph(
+            shape,
+            [
+                Node(inside, "0", "inside", "Conv2D"),
+                Node(Elementwise(shape, activation_from_text("tanh")), "1", "bend", "tanh"),
+                Node(Add((shape, shape)), "2", "add", "Add", (-1, 1)),
+            ],
+        )
+    )
+    assert nninvert.check(net).verdict is Verdict.BIJECTIVE
+    x = rng.standard_normal((2, net.n_in))
+    found = nninvert.invert(net, nninvert.forward(net, x))
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, x.reshape(found.x.shape), atol=1e-9)
 
 
 def test_strides_lose_what_they_must(rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from problems import conditioned, with_singular_values
 
-from nninvert.linalg.extreme import one_norm, two_norm
+from nninvert.linalg.extreme import least_value, one_norm, two_norm
 
 
 def products(matrix):
@@ -74,3 +74,27 @@ def test_one_large_column_among_many_is_found(rng):
     matrix[:, 117] *= 50.0
     found = one_norm(products(matrix), 200, seed=0)
     assert found == pytest.approx(np.linalg.norm(matrix, 1))
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (70, 50), (3, 2)])
+def test_the_smallest_singular_value_from_above(rng, shape):
+    """A rough inverse of the square guides the search; the value is that of the matrix."""
+    values = np.geomspace(1.0, 1e-4, min(shape))
+    matrix = with_singular_values(values, shape, rng)
+    m, n = shape
+    near = matrix + 0.3 * rng.standard_normal((m, m)) / np.sqrt(m) @ matrix
+    rough = np.linalg.inv(near.T @ near)
+    found = least_value(
+        (lambda x: x @ matrix.T, lambda y: y @ matrix), lambda v: v @ rough, n, 3
+    )
+    assert values[-1] * (1.0 - 1e-6) <= found <= 1.02 * values[-1]
+
+
+def test_the_search_for_it_restarts_and_can_be_stopped(rng):
+    """Without a good inverse more vectors are needed than are held."""
+    values = np.linspace(1.0, 0.02, 300)
+    matrix = with_singular_values(values, (300, 300), rng)
+    pair = (lambda x: x @ matrix.T, lambda y: y @ matrix)
+    found = least_value(pair, lambda v: v, 300, 0)
+    early = least_value(pair, lambda v: v, 300, 0, lambda: True)
+    assert values[-1] <= found < 0.5 * early
