@@ -25,7 +25,8 @@ _STREAM = 0xB1D1
 """Sets these random numbers apart from others of the same seed."""
 
 _SETTLED = 0.002
-"""Extreme values count as found when a step changes them by less than this part."""
+"""Extreme values count as found when a step changes them by less than this part, unless
+somebody needs them less precisely."""
 
 _ENDED = 1e-10
 """A coefficient this small against the norm ends the space: what follows is rounding."""
@@ -152,13 +153,24 @@ class Extremes:
     steps: int
 
 
-def extreme_values(products: Products, seed: int, max_steps: int) -> Extremes:
+def extreme_values(
+    products: Products, seed: int, max_steps: int, settled: float = _SETTLED
+) -> Extremes:
     """Extreme singular values of the bidiagonal matrices that random starts give.
 
     With ``A V = U B`` and orthonormal U and V, a singular value of B lies between the
     extreme ones of A: A's largest is bounded from below and its smallest one, apart from
     zeros, from above, as V lies in the row space. Where no value is an outlier both settle
     within some ten steps.
+
+    Parameters
+    ----------
+    products : Products
+    seed : int
+        Of the random starts.
+    max_steps : int
+    settled : float, default 0.002
+        The search ends with a step that changes both values by no more than this part.
 
     Raises
     ------
@@ -183,17 +195,17 @@ def extreme_values(products: Products, seed: int, max_steps: int) -> Extremes:
         before = found
         found = Extremes(float(values.max()), float(values.min()), len(entries))
         ended = np.any(np.minimum(basis.alpha, basis.beta) <= _ENDED * found.largest)
-        if ended or (before is not None and _settled(before, found)):
+        if ended or (before is not None and _settled(before, found, settled)):
             break
     if found is None:
         raise ValueError("a matrix without rows or columns has no singular values")
     return found
 
 
-def _settled(before: Extremes, now: Extremes) -> bool:
+def _settled(before: Extremes, now: Extremes, share: float) -> bool:
     return (
-        now.largest <= (1.0 + _SETTLED) * before.largest
-        and now.smallest >= (1.0 - _SETTLED) * before.smallest
+        now.largest <= (1.0 + share) * before.largest
+        and now.smallest >= (1.0 - share) * before.smallest
     )
 
 

@@ -19,13 +19,14 @@ from nninvert.linalg.fused import (
     products_of_transpose,
 )
 from nninvert.linalg.krylov import GOAL, Solved, refine
-from nninvert.linalg.map import LinearMap
+from nninvert.linalg.map import DenseMap, LinearMap
 from nninvert.linalg.probe import KrylovMethod, Outlook, inner_method
 from nninvert.linalg.solve_report import SolveReport
 from nninvert.outcome import Kind
 
 Float64 = NDArray[np.float64]
 
+_SPECTRUM_STEPS = 60
 _VECTORS_HELD = 16
 """Vectors of float64 that a row needs while LSMR works on it, about."""
 
@@ -40,6 +41,17 @@ _MOST_PASSES = 5000
 
 _ROUGHLY = 1e-6
 """Backward error of solves for estimates."""
+
+_SOUND = 0.5
+"""Where each pass gains a factor of two, the condition number is small, about 3 for LSMR,
+but for what rows or columns differ in size."""
+
+_VERY_ROUGHLY = 1e-3
+"""Backward error of solves for estimates with such matrices."""
+
+_FEW_STEPS, _COARSELY = 10, 0.25
+"""Steps at most, and the change in one that ends the search, for the smallest singular
+value of such a matrix: it is then far closer than the margin of `spread`."""
 
 
 class IterativeFactor(Factorisation):
@@ -61,11 +73,7 @@ class IterativeFactor(Factorisation):
     last, worst : SolveReport or None
         Of the last `solve` or `solve_transposed`, and of the one with the largest backward
         error.
-    spectrum_steps : int
-        Of bidiagonalisation, at most, behind `spectrum`.
     """
-
-    spectrum_steps = 60
 
     def __init__(self, linear_map: LinearMap, outlook: Outlook, context: Context) -> None:
         self._map, self._outlook, self._context = linear_map, outlook, context
@@ -91,14 +99,31 @@ class IterativeFactor(Factorisation):
         return self._reported(x, transposed=True)
 
     def solve_roughly(self, y: Float64) -> Float64:
-        """Solutions to a backward error of 1e-6, for a third of the passes."""
-        parts, _ = self._solved(y, transposed=False, goal=_ROUGHLY)
+        """Solutions to a backward error of 1e-6, for a third of the passes.
+
+        To 1e-3 where iteration is fast and the condition number small, therefore.
+        """
+        parts, _ = self._solved(y, transposed=False, goal=self._rough_goal)
         return self._joined(y, parts, transposed=False)
 
     def solve_transposed_roughly(self, x: Float64) -> Float64:
         """The same with the transpose."""
-        parts, _ = self._solved(x, transposed=True, goal=_ROUGHLY)
+        parts, _ = self._solved(x, transposed=True, goal=self._rough_goal)
         return self._joined(x, parts, transposed=True)
+
+    @cached_property
+    def _sound(self) -> bool:
+        outlook = self._outlook
+        if not outlook.nonsingular or outlook.rate > _SOUND:
+            return False
+        # What a scaling makes up for is part of the condition number.
+        scales = (outlook.scaling.rows, outlook.scaling.columns)
+        sizes = [np.abs(scale) for scale in scales if scale is not None]
+        return all(size.max() <= size.min() / _SOUND for size in sizes)
+
+    @property
+    def _rough_goal(self) -> float:
+        return _VERY_ROUGHLY if self._sound else _ROUGHLY
 
     def _reported(self, values: Float64, transposed: bool) -> Float64:
         parts, passes = self._solved(values, transposed, GOAL)
@@ -179,15 +204,12 @@ class IterativeFactor(Factorisation):
 
     @cached_property
     def _spectrum(self) -> Spectrum:
-        return self._bidiagonalised()
-
-    def _bidiagonalised(self) -> Spectrum:
         pace = Pace(self._context.should_stop)
         largest = smallest = self._outlook.norm
         method = "norm only: stopped before more was known"
         try:
             found = extreme_values(
-                products_of(self._map, pace), self._context.seed, self.spectrum_steps
+                products_of(self._map, pace), self._context.seed, _SPECTRUM_STEPS
             )
         except PassInterrupted:
             pass
@@ -206,15 +228,25 @@ class IterativeFactor(Factorisation):
             method=method,
         )
 
+    @cached_property
+    def _smallest(self) -> float:
+        """The smallest singular value, from above, as precisely as `spread` needs it."""
+        if not self._sound or not isinstance(self._map, DenseMap):
+            return self._spectrum.smallest
+        pace = Pace(self._context.should_stop)
+        try:
+            return extreme_values(
+                products_of(self._map, pace), self._context.seed, _FEW_STEPS, _COARSELY
+            ).smallest
+        except PassInterrupted:
+            return self._outlook.norm
+
     def spread(self, radius: Float64) -> Float64:
         """One bound for every unit: ||radius|| over the smallest singular value.
 
         That value is known from above only; `tolerances.ESTIMATE_MARGIN` covers what it
         may be smaller.
         """
-        length = np.linalg.norm(radius, axis=-1, keepdims=True)
-        # Nothing is known of it where the work was stopped first.
-        unknown, smallest = np.full_like(length, np.inf), self._spectrum.smallest
-        size = np.divide(length, smallest, out=unknown, where=smallest > 0.0)
+        size = np.linalg.norm(radius, axis=-1, keepdims=True) / self._smallest
         bound = np.minimum(tolerances.ESTIMATE_MARGIN * size, tolerances.RADIUS_CAP)
         return np.repeat(bound, self.shape[1], axis=-1)
