@@ -12,7 +12,11 @@ DATA = Path(__file__).parents[1] / "formats" / "onnx_data"
 NAMES = [*sorted(path.stem for path in DATA.glob("t*.onnx")), "sklearn_regressor"]
 
 # The reference has 1 / 6 of HardSwish and erf of Gelu in float32 whatever x is.
-ROUNDED = {"torch_bent_new", "torch_bent_old", "torch_smooth_new", "torch_smooth_old"}
+ROUNDED = {
+    f"torch_{name}_{kind}"
+    for name in ("bent", "next", "smooth", "squeezed")
+    for kind in ("new", "old")
+}
 
 pytestmark = pytest.mark.oracle
 

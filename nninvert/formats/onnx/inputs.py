@@ -83,11 +83,21 @@ def graph_input(model: ModelRecord, record: ValueRecord, batched: bool) -> Graph
     if len(lengths) < len(shape) - int(batched):
         told = _told_by_matrix(model, name) if len(shape) == 2 and batched else None
         if told is None:
-            return GraphInput(name, (), f"input '{name}' has open lengths: {_shown(shape)}")
+            return GraphInput(name, (), _open_lengths(name, shape))
         lengths = [told]
     if size_of(tuple(lengths)) > MAX_UNITS:
         return GraphInput(name, (), f"input '{name}' is too large: {_shown(shape)}")
     return GraphInput(name, tuple(lengths), "", whole)
+
+
+def _open_lengths(name: str, shape: tuple[Length, ...]) -> str:
+    """What is open, and a program that states it."""
+    rest = ",".join(str(n) if isinstance(n, int) else "64" for n in shape[1:])
+    return (
+        f"input '{name}' has open lengths: {_shown(shape)}; state them when exporting, or "
+        "with python -m onnxruntime.tools.make_dynamic_shape_fixed "
+        f"--input_name {name} --input_shape 1,{rest} OLD.onnx NEW.onnx"
+    )
 
 
 def _shown(shape: tuple[Length, ...]) -> str:

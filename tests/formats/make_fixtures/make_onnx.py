@@ -1,8 +1,10 @@
 """ONNX files by the real exporters, with what the exported network says in float64.
 
-python make_onnx.py torch      torch, onnx, onnxscript
-python make_onnx.py sklearn    scikit-learn, skl2onnx
-python make_onnx.py tf         tensorflow 2.15, tf2onnx
+python make_onnx.py torch FOLDER NAME ...   torch; onnx and onnxscript, maybe in FOLDER
+python make_onnx.py sklearn NAME ...        scikit-learn, skl2onnx
+python make_onnx.py tf                      tensorflow 2.15, tf2onnx
+
+Names choose which of the networks are written; without any, all are.
 """
 
 import json
@@ -12,6 +14,7 @@ import warnings
 import zlib
 
 import numpy as np
+from onnx_blocks import torch_blocks
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "onnx_data")
 ROWS = 5
@@ -114,7 +117,11 @@ def write_torch():
     sys.path += sys.argv[2:3]
     import torch
 
-    for name, net, shapes, opset, error in torch_nets(torch):
+    torch.backends.mha.set_fastpath_enabled(False)
+    nets = [*torch_nets(torch), *torch_blocks(torch)]
+    for name, net, shapes, opset, error in nets:
+        if sys.argv[3:] and name not in sys.argv[3:]:
+            continue
         torch.manual_seed(zlib.crc32(name.encode()))
         for values in [*net.parameters(), *net.buffers()]:
             if values.is_floating_point():
@@ -127,22 +134,24 @@ def write_torch():
         names = [f"in{k}" for k in range(len(inputs))]
         old = os.path.join(DATA, f"torch_{name}_old.onnx")
         with torch.no_grad():
-            torch.onnx.export(
-                net,
-                tensors,
-                old,
-                dynamo=False,
-                input_names=names,
-                dynamic_axes={one: {0: "batch"} for one in names},
-                opset_version=opset,
-                do_constant_folding=name != "views",
-            )
+            if opset is not None:
+                torch.onnx.export(
+                    net,
+                    tensors,
+                    old,
+                    dynamo=False,
+                    input_names=names,
+                    dynamic_axes={one: {0: "batch"} for one in names},
+                    opset_version=opset,
+                    do_constant_folding=name != "views",
+                )
             batch = torch.export.Dim("batch")
             program = torch.onnx.export(
                 net,
                 tensors,
                 dynamo=True,
                 verbose=False,
+                opset_version=23 if name in ("attention", "decoder", "rotary") else None,
                 dynamic_shapes=tuple({0: batch} for _ in names),
             )
         program.save(os.path.join(DATA, f"torch_{name}_new.onnx"), external_data=False)
@@ -152,7 +161,7 @@ def write_torch():
         found = found if isinstance(found, tuple) else (found,)
         outputs = [one.numpy() for one in found]
         made_by = f"torch {torch.__version__.split('+')[0]}"
-        for kind in ("old", "new"):
+        for kind in ("old", "new") if opset is not None else ("new",):
             record(f"torch_{name}_{kind}", made_by, inputs, outputs, error=error)
 
 
@@ -175,9 +184,10 @@ def _strip(name):
 
 def write_sklearn():
     import skl2onnx
+    from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 
     warnings.simplefilter("ignore")
     generator = np.random.RandomState(3)
@@ -187,21 +197,27 @@ def write_sklearn():
     tanh = MLPRegressor(activation="tanh", **options)
     relu = MLPClassifier(activation="relu", **options)
     logistic = MLPClassifier(activation="logistic", **options)
+    several = MLPRegressor(activation="tanh", **options)
+    names = np.array(["low", "middle", "high"])[label]
     models = [
-        ("regressor", make_pipeline(StandardScaler(), tanh).fit(x, x[:, 0] ** 2), ""),
-        ("classifier", make_pipeline(MinMaxScaler(), relu).fit(x, label), "Relu2"),
-        ("binary", make_pipeline(StandardScaler(), logistic).fit(x, label > 0), "Concat"),
+        ("regressor", make_pipeline(StandardScaler(), tanh).fit(x, x[:, 0] ** 2)),
+        ("classifier", make_pipeline(MinMaxScaler(), relu).fit(x, label)),
+        ("binary", make_pipeline(StandardScaler(), logistic).fit(x, label > 0)),
+        ("linear", make_pipeline(StandardScaler(), LogisticRegression()).fit(x, names)),
+        ("polynomial", make_pipeline(PolynomialFeatures(2), Ridge()).fit(x, x[:, 0] ** 2)),
+        ("several", several.fit(x, x[:, :2] ** 2)),
     ]
-    for name, pipe, until in models:
+    for name, pipe in models:
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
         converted = skl2onnx.to_onnx(pipe, x[:1], target_opset={"": 18, "ai.onnx.ml": 3})
         with open(os.path.join(DATA, f"sklearn_{name}.onnx"), "wb") as file:
             file.write(converted.SerializeToString())
         points = draw(name, (4,))
         wide = points.astype(np.float64)
-        y = pipe.predict_proba(wide) if until else pipe.predict(wide)
+        y = getattr(pipe, "predict_proba", pipe.predict)(wide)
         made_by = f"skl2onnx {skl2onnx.__version__}"
-        more = {"until": until} if until else {}
-        record(f"sklearn_{name}", made_by, [points], [y], error=1e-6, **more)
+        record(f"sklearn_{name}", made_by, [points], [y], error=1e-6)
 
 
 def write_tf():

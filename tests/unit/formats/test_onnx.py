@@ -169,8 +169,11 @@ class TestBatch:
 
     def test_open_lengths_are_named(self, path):
         content = plain([node("Relu", "x", "y")], [], ("N", 3, "height", None))
-        with pytest.raises(UnsupportedLayerError, match=r"'x' has open lengths: \(N, 3, h"):
+        with pytest.raises(
+            UnsupportedLayerError, match=r"'x' has open lengths: \(N, 3, h"
+        ) as no:
             load(path, content)
+        assert "--input_shape 1,3,64,64" in str(no.value)
 
     @pytest.mark.parametrize("shape", [[-1, 12], [0, -1], [1, 12], [1, -1]])
     def test_reshape(self, path, shape):
