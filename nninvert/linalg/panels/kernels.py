@@ -8,9 +8,15 @@ a whole array, and a block of a large matrix never is.
 from __future__ import annotations
 
 import ctypes
+import sys
+import threading
 from collections.abc import Callable
 from ctypes import byref, c_char, c_double, c_float, c_int, c_void_p
 from functools import cache
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +32,8 @@ reading the matrix, and packing it for a matrix product costs one more pass."""
 _NARROW = 64
 """Wider panels are halved, so that products do most of their work: getrf alone leaves most
 cores waiting on a tall and narrow panel (measured with two: 95 instead of 143 Gflop/s)."""
+
+_loading = threading.Lock()
 
 
 class Kernels(Protocol):
@@ -222,9 +230,7 @@ def _leading(block: Block) -> Any:
 @cache
 def _routine(module: str, name: str, arguments: int) -> Callable[..., None]:
     """A Fortran routine of scipy as a function of addresses; it releases the GIL."""
-    from importlib import import_module
-
-    capsule = import_module(f"scipy.linalg.{module}").__pyx_capi__[name]
+    capsule = _extension(f"scipy.linalg.{module}").__pyx_capi__[name]
     named = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
         ("PyCapsule_GetName", ctypes.pythonapi)
     )
@@ -237,3 +243,27 @@ def _routine(module: str, name: str, arguments: int) -> Callable[..., None]:
     address = pointed(capsule, signature)
     made: Callable[..., None] = ctypes.CFUNCTYPE(None, *[c_void_p] * arguments)(address)
     return made
+
+
+@cache
+def _extension(name: str) -> Any:
+    """An extension module of scipy, without the package that it lies in.
+
+    To import all of scipy.linalg takes 0.15 s, more than many a layer; these modules of
+    Cython need nothing from there.
+    """
+    import scipy
+
+    with _loading:
+        if name in sys.modules:
+            return sys.modules[name]
+        inner = name.removeprefix("scipy.").split(".")[:-1]
+        folders = [str(Path(root, *inner)) for root in scipy.__path__]
+        spec = PathFinder.find_spec(name, folders)
+        if spec is None or spec.loader is None:
+            return import_module(name)
+        module = module_from_spec(spec)
+        # Who imports it later must get this one: such a module is initialised once.
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module

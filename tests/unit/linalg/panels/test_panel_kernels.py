@@ -1,5 +1,8 @@
 """The few BLAS and LAPACK calls against numpy and scipy, on the inside of larger arrays."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -161,3 +164,32 @@ def test_few_columns_and_many_give_the_same_product(columns, rng):
 def test_only_the_two_types_of_factors_are_known():
     with pytest.raises(KeyError):
         LapackKernels(np.dtype(np.float16))
+
+
+LOADED_APART = """
+import sys
+import numpy as np
+from nninvert.linalg.panels.kernels import LapackKernels
+
+a = np.asfortranarray(np.random.default_rng(1).standard_normal((9, 9)))
+factors = a.copy(order="F")
+pivots, _ = LapackKernels(np.dtype(np.float64)).factor(factors)
+assert "scipy.linalg" not in sys.modules
+
+# What comes later finds the package whole, with the same modules in it.
+import scipy.linalg
+from scipy.linalg import cython_blas, cython_lapack
+import scipy.optimize, scipy.sparse.linalg
+
+assert cython_lapack is sys.modules["scipy.linalg.cython_lapack"]
+np.testing.assert_allclose(scipy.linalg.lu_factor(a)[0], factors, rtol=1e-12)
+assert (scipy.linalg.lu_factor(a)[1] == pivots).all()
+"""
+
+
+def test_the_package_around_the_routines_is_not_imported():
+    """In a process of its own: others have imported it long before."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_APART], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
