@@ -229,6 +229,7 @@ def summary(network: Network) -> ModelSummary:
         notes=network.source.notes,
         input_parts=network.inputs.named_shapes,
         output_parts=network.outputs.named_shapes,
+        output_names=network.output_names or (),
     )
 
 

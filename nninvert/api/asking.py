@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,14 +60,22 @@ def stored_targets(values: Values) -> NDArray[np.generic]:
     return values.targets if isinstance(values, LoadedArray) else np.asarray(values)
 
 
-def finite_rows(values: Values, shape: tuple[int, ...], field: str) -> NDArray[np.generic]:
-    """Rows as `as_rows` gives them; NaN and infinity compare with nothing."""
+def finite_rows(
+    values: Values,
+    shape: tuple[int, ...],
+    field: str,
+    label: Callable[[int], str],
+) -> NDArray[np.generic]:
+    """Rows as `as_rows` gives them; NaN and infinity compare with nothing.
+
+    Numbers of a row are called by `label` in messages.
+    """
     rows = as_rows(stored(values), shape, field)
     bad = np.argwhere(~np.isfinite(rows.astype(np.float64)))
     if bad.size:
         row, column = (int(k) for k in bad[0])
         raise DataError(
-            f"{field} > row {row} > column {column}",
+            f"{field} > row {row} > column {label(column)}",
             got=f"{rows[row, column]} ({len(bad)} such values in all)",
             expected="finite numbers",
         )

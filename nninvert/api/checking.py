@@ -107,7 +107,8 @@ def check(
             found = result.x[result.solved].astype(np.float64)
             report = _with_jacobian(report, network, found, "targets")
         if inputs is not None:
-            rows = finite_rows(inputs, network.graph.input_shape, "inputs")
+            shape, label = network.graph.input_shape, network.input_label
+            rows = finite_rows(inputs, shape, "inputs", label)
             report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")
         return report if context else replace(report, kept=conclude(used))
 
@@ -116,8 +117,10 @@ def _shake_hands(
     network: Network, pairs: tuple[Values, Values]
 ) -> tuple[Network, PairsReport]:
     """Compare, and try other readings of bare weights where the first does not fit."""
-    x = finite_rows(pairs[0], network.graph.input_shape, "X of --pairs")
-    y = finite_rows(stored_targets(pairs[1]), network.graph.output_shape, "Y of --pairs")
+    ends = network.graph.input_shape, network.graph.output_shape
+    given = stored_targets(pairs[1])
+    x = finite_rows(pairs[0], ends[0], "X of --pairs", network.input_label)
+    y = finite_rows(given, ends[1], "Y of --pairs", network.output_label)
     report = handshake.compare_pairs(network, x, y)
     if report.same or not network.source.path:
         return network, report

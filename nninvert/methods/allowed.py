@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,7 @@ def allowed_inputs(
     fix: Mapping[int, float] | None = None,
     integer: Sequence[int] | None = None,
     constraints: Constraints | None = None,
+    label: Callable[[int], str] = str,
 ) -> Domain:
     """Join everything that limits x, and refuse what leaves nothing.
 
@@ -37,6 +38,8 @@ def allowed_inputs(
     integer : sequence of int, default None
         Inputs that must be whole numbers; their bounds are narrowed to such.
     constraints : Constraints, default None
+    label : function of int to str, default str
+        What an input is called in messages.
 
     Raises
     ------
@@ -45,15 +48,15 @@ def allowed_inputs(
         lies between bounds, or inequalities conflict: with a smallest set of those that
         do.
     """
-    domain = make_bounds(n_in, lower, upper, fix)
+    domain = make_bounds(n_in, lower, upper, fix, label)
     if integer is not None:
-        domain = _with_whole_numbers(domain, integer)
+        domain = _with_whole_numbers(domain, integer, label)
     if constraints is not None:
         _require_fitting(constraints, n_in)
         domain = replace(domain, constraints=constraints)
         conflict = find_conflict(domain)
         if conflict is not None:
-            why = _because(domain, conflict)
+            why = _because(domain, conflict, label)
             raise _conflicting(domain, conflict.constraints, why)
         rows = without_whole_numbers(domain)
         if rows:
@@ -67,8 +70,9 @@ def make_bounds(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     fix: Mapping[int, float] | None = None,
+    label: Callable[[int], str] = str,
 ) -> Domain:
-    """Join bounds and fixed inputs.
+    """Join bounds and fixed inputs; `label` says what an input is called in messages.
 
     Raises
     ------
@@ -83,14 +87,14 @@ def make_bounds(
             raise UsageError(
                 option,
                 got=f"{'inf' if option == '--lower' else '-inf'} for input "
-                f"{int(np.flatnonzero(hopeless)[0])}",
+                f"{label(int(np.flatnonzero(hopeless)[0]))}",
                 expected="a bound that leaves room for a number",
             )
     crossed = np.flatnonzero(low > high)
     if crossed.size:
         i = int(crossed[0])
         raise UsageError(
-            f"--lower, --upper > input {i}",
+            f"--lower, --upper > input {label(i)}",
             got=f"lower {low[i]:g} above upper {high[i]:g}",
             expected="lower <= upper",
         )
@@ -99,7 +103,7 @@ def make_bounds(
             raise UsageError("--fix", got=f"input {i}", expected=f"0 to {n_in - 1}")
         if not np.isfinite(value) or not low[i] <= value <= high[i]:
             raise UsageError(
-                f"--fix > input {i}",
+                f"--fix > input {label(i)}",
                 got=f"{value:g}",
                 expected=f"a value within its bounds [{low[i]:g}, {high[i]:g}]",
             )
@@ -118,7 +122,9 @@ def _per_input(values: ArrayLike, n_in: int, option: str) -> Float64:
     return np.array(np.broadcast_to(array, (n_in,)))
 
 
-def _with_whole_numbers(domain: Domain, integer: Sequence[int]) -> Domain:
+def _with_whole_numbers(
+    domain: Domain, integer: Sequence[int], label: Callable[[int], str]
+) -> Domain:
     n_in = domain.lower.size
     for i in integer:
         if not 0 <= i < n_in:
@@ -133,7 +139,7 @@ def _with_whole_numbers(domain: Domain, integer: Sequence[int]) -> Domain:
         i = int(empty[0])
         first, last = domain.lower[i], domain.upper[i]
         raise UsageError(
-            f"--integer > input {i}",
+            f"--integer > input {label(i)}",
             got=f"the fixed value {first:g}"
             if first == last
             else f"the bounds [{first:g}, {last:g}]",
@@ -157,11 +163,12 @@ def _require_fitting(constraints: Constraints, n_in: int) -> None:
         raise UsageError("--constraints", got="NaN or infinity", expected="finite numbers")
 
 
-def _because(domain: Domain, conflict: Conflict) -> str:
+def _because(domain: Domain, conflict: Conflict, label: Callable[[int], str]) -> str:
     if conflict.alone:
         return "that holds whatever the bounds are"
     shown = [
-        f"input {i} in [{domain.lower[i]:g}, {domain.upper[i]:g}]" for i in conflict.inputs
+        f"input {label(i)} in [{domain.lower[i]:g}, {domain.upper[i]:g}]"
+        for i in conflict.inputs
     ]
     return f"the bounds count, too: {shortlist(shown, 6)}"
 

@@ -174,12 +174,15 @@ def departures(network: Network, found: Preimage) -> tuple[str, ...]:
         if not count:
             texts.append("")
             continue
-        segment = network.segments[int(found.place[row])]
+        place, unit = int(found.place[row]), int(found.unit[row])
+        segment = network.segments[place]
         main = segment.main
         size = int(np.prod(segment.layer.output_shape))
+        last = place == len(network.segments) - 1
+        worst = f"output {network.output_label(unit)}" if last else f"unit {unit}"
         texts.append(
             f"inverting layer {main.index} '{main.name}' needs values beyond its range: "
-            f"{int(count)} of {size} units, the worst (unit {int(found.unit[row])}) by "
+            f"{int(count)} of {size} units, the worst ({worst}) by "
             f"{found.overshoot[row]:.3g}"
         )
     return tuple(texts)

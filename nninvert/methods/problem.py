@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -39,8 +40,16 @@ class Targets:
     wanted: Mask
 
     @classmethod
-    def of_array(cls, stored: NDArray[np.generic], *, nan_is_free: bool = False) -> Targets:
+    def of_array(
+        cls,
+        stored: NDArray[np.generic],
+        *,
+        nan_is_free: bool = False,
+        label: Callable[[int], str] = str,
+    ) -> Targets:
         """Take targets in their stored type, shape (rows, n_out).
+
+        Outputs are called by `label` in messages.
 
         Raises
         ------
@@ -51,7 +60,7 @@ class Targets:
         wanted = ~np.isnan(values)
         if wanted.all() and np.isfinite(values).all():
             return cls(values, Precision.of_stored(stored), wanted)
-        _require_usable(values, wanted, nan_is_free)
+        _require_usable(values, wanted, nan_is_free, label)
         filled = np.where(wanted, stored, np.zeros((), dtype=stored.dtype))
         return cls(np.where(wanted, values, 0.0), Precision.of_stored(filled), wanted)
 
@@ -87,12 +96,14 @@ class Targets:
         )
 
 
-def _require_usable(values: Float64, wanted: Mask, nan_is_free: bool) -> None:
+def _require_usable(
+    values: Float64, wanted: Mask, nan_is_free: bool, label: Callable[[int], str]
+) -> None:
     infinite = np.argwhere(np.isinf(values))
     if infinite.size:
         row, column = (int(k) for k in infinite[0])
         raise DataError(
-            f"y > row {row} > output {column}",
+            f"y > row {row} > output {label(column)}",
             got=f"{values[row, column]} ({len(infinite)} infinite values in all)",
             expected="finite targets",
             next_step="If this output does not matter: NaN there, and --nan-is-free.",
@@ -101,7 +112,7 @@ def _require_usable(values: Float64, wanted: Mask, nan_is_free: bool) -> None:
     if missing.size and not nan_is_free:
         row, column = (int(k) for k in missing[0])
         raise DataError(
-            f"y > row {row} > output {column}",
+            f"y > row {row} > output {label(column)}",
             got=f"NaN ({len(missing)} in all)",
             expected="a number",
             next_step="If this output does not matter: --nan-is-free.",

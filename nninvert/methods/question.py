@@ -141,7 +141,7 @@ def ask(
         If a tolerance cannot be meant, or no input is allowed; see `allowed_inputs`.
     """
     stored = as_rows(y, network.graph.output_shape, "y", single)
-    targets = Targets.of_array(stored, nan_is_free=nan_is_free)
+    targets = Targets.of_array(stored, nan_is_free=nan_is_free, label=network.output_label)
     if decimals is not None:
         steps = decimals.reshape(stored.shape)
         precision = Precision.of_decimals(targets.values, np.nan_to_num(steps))
@@ -153,6 +153,7 @@ def ask(
         fix=fix,
         integer=integer,
         constraints=constraints,
+        label=network.input_label,
     )
     near_rows, outside = _near_rows(network, domain, near, targets.rows)
     notes = [outside] if outside else []

@@ -90,10 +90,12 @@ def check_lines(
     lines += labelled(_explanations(report, commands), width, indent=2, label_width=6)
     if report.target is not None:
         lines += labelled(
-            _target_items(report.target, commands), width, indent=2, label_width=6
+            _target_items(report, report.target, commands), width, indent=2, label_width=6
         )
     if report.pairs is not None:
-        lines += labelled(_pairs_items(report.pairs), width, indent=2, label_width=6)
+        lines += labelled(
+            _pairs_items(report.model, report.pairs), width, indent=2, label_width=6
+        )
     if report.kept is not None:
         lines += labelled([("factors", kept_text(report.kept))], width, indent=2)
     # The command is the last line, whole, however long it is.
@@ -310,7 +312,9 @@ def _ill_conditioned(report: CheckReport) -> str:
     return f"above --max-condition {limit}: {noun} {joined(names)}"
 
 
-def _target_items(found: TargetReport, commands: Commands) -> list[tuple[str, str]]:
+def _target_items(
+    report: CheckReport, found: TargetReport, commands: Commands
+) -> list[tuple[str, str]]:
     rows = len(found.reachable)
     yes = sum(answer is True for answer in found.reachable)
     no = [k for k, answer in enumerate(found.reachable) if answer is False]
@@ -321,7 +325,7 @@ def _target_items(found: TargetReport, commands: Commands) -> list[tuple[str, st
     if open_rows:
         parts.append(f"{count(len(open_rows))} not decided")
     items = [("target", f"{commands.target}: {', '.join(parts)}")]
-    items += [("", f"row {k}: {_why_not(found, k)}") for k in no[:SHOWN_ROWS]]
+    items += [("", f"row {k}: {_why_not(report, found, k)}") for k in no[:SHOWN_ROWS]]
     if not no:
         items += [("", _open_row(found, k)) for k in open_rows[:SHOWN_ROWS]]
     known = found.digits[np.isfinite(found.digits)]
@@ -337,7 +341,7 @@ def _target_items(found: TargetReport, commands: Commands) -> list[tuple[str, st
     return items
 
 
-def _why_not(found: TargetReport, row: int) -> str:
+def _why_not(report: CheckReport, found: TargetReport, row: int) -> str:
     """Name layer, unit and value of a target that nothing reaches."""
     layer, proof = found.layer[row], found.proof[row]
     reason = proof.meaning if proof is not Proof.NONE else found.status[row].meaning
@@ -348,8 +352,11 @@ def _why_not(found: TargetReport, row: int) -> str:
     text = f"{reason}: layer {index} '{name}'"
     value = float(found.value[row])
     if found.unit[row] >= 0 and math.isfinite(value):
+        unit = f"unit {int(found.unit[row])}"
+        if report.layers and index == report.layers[-1].index:
+            unit = f"output {report.model.output_label(int(found.unit[row]))}"
         text += (
-            f", unit {int(found.unit[row])} would have to be {decimal(value)}, "
+            f", {unit} would have to be {decimal(value)}, "
             f"{decimal(float(found.overshoot[row]))} outside"
         )
     return f"{text} ({plural(outside, 'unit')} outside in all)"
@@ -361,7 +368,7 @@ def _open_row(found: TargetReport, row: int) -> str:
     return f"row {row}{note}; largest |f(x) - y| = {decimal(float(found.residual[row]))}"
 
 
-def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
+def _pairs_items(model: ModelSummary, found: PairsReport) -> list[tuple[str, str]]:
     rows = plural(found.rows, "row")
     reading = ""
     if found.reading:
@@ -370,9 +377,10 @@ def _pairs_items(found: PairsReport) -> list[tuple[str, str]]:
         verdict = f"your file was read right: f(X) = Y to {scientific(found.largest)}"
         return [("pairs", f"{verdict} ({rows})"), ("read", reading)]
     worst = int(np.argmax(found.per_output))
+    output = model.output_label(worst)
     text = (
         f"f(X) differs from Y by {percent(found.median)} (median), "
-        f"{percent(found.largest)} (worst) in {rows}; worst output {worst}, rms error "
+        f"{percent(found.largest)} (worst) in {rows}; worst output {output}, rms error "
         f"{decimal(float(found.per_output[worst]))}."
     )
     if found.within:

@@ -26,6 +26,8 @@ class ModelSummary:
     notes : tuple of str
     input_parts, output_parts : tuple of (name, shape)
         What a row consists of, where that is several parts; else ().
+    output_names : tuple of str
+        What single outputs are called; () where nothing says it.
     """
 
     path: str
@@ -37,6 +39,11 @@ class ModelSummary:
     notes: tuple[str, ...]
     input_parts: tuple[tuple[str, Shape], ...] = ()
     output_parts: tuple[tuple[str, Shape], ...] = ()
+    output_names: tuple[str, ...] = ()
+
+    def output_label(self, index: int) -> str:
+        """The number of an output, with its name where it has one."""
+        return f"{index} '{self.output_names[index]}'" if self.output_names else str(index)
 
 
 @dataclass(frozen=True)

@@ -241,3 +241,28 @@ def test_constraints_name_numbers_of_parts(two):
     message = r"line 1: got 'a', which is 4 inputs, .* called a\[0\] to a\[3\]"
     with pytest.raises(UsageError, match=message):
         asked(constraints="c.txt")
+
+
+def test_names_of_tables_reach_notes_and_reasons(model):
+    (model / "b.csv").write_text("name,lower,upper\nT,0,1\nflow,2,3\nvalve,0,1\n")
+    words = ("--bounds", "b.csv", "--near", "0.5", "-o", "f.npy")
+    ran = run("invert", "m.h5", "y.npy", *words)
+    assert "searches begin inside (input 1 'flow' at 2, not 0.5)" in ran.err
+    ran = run("invert", "m.h5", "y.npy", *words[:2], "--fix", "valve=4")
+    assert "--fix > input 2 'valve': got 4" in ran.err
+    (model / "y.csv").write_text("purity,yield,loss\n0.5,nan,1\n")
+    ran = run("invert", "m.h5", "y.csv", *words[:2])
+    assert "y.csv > y > row 0 > output 1 'yield': got NaN" in ran.err
+
+
+def test_parts_reach_messages_about_rows(two):
+    x = dict(np.load("x.npz"))
+    x["b"][3, 1] = np.nan
+    np.savez("nan.npz", **x)
+    ran = run("check", "m.h5", "--pairs", "nan.npz", "y.npz")
+    assert "nan.npz > X of --pairs > row 3 > column 5 'b[1]': got nan" in ran.err
+    y = dict(np.load("y.npz"))
+    y["q"][2, 0] += 100.0
+    np.savez("off.npz", **y)
+    ran = run("check", "m.h5", "--pairs", "x.npz", "off.npz")
+    assert "worst output 4 'q[0]'" in " ".join(ran.out.split())

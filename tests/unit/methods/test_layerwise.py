@@ -1,5 +1,7 @@
 """The formula layer by layer, with its Newton corrections."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from problems import bottleneck, conditioned, dense, network, random_net
@@ -94,6 +96,12 @@ def test_departures_are_told_with_layer_unit_and_distance():
         "worst (unit 2) by 0.5"
     )
     assert attempt.reason[1] == ""
+
+
+def test_units_of_the_last_layer_are_outputs():
+    net = replace(network(np.eye(2), "tanh"), output_names=("T", "p"))
+    attempt = pull_back(ask(net, np.array([[0.5, 1.25]])))
+    assert "1 of 2 units, the worst (output 1 'p') by 0.25" in attempt.reason[0]
 
 
 def test_pseudo_inverses_give_the_smallest_input(rng):

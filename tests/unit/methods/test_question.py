@@ -203,3 +203,26 @@ def test_all_inputs_fixed_is_said(net):
 def test_notes_stay_with_some_of_the_rows(net):
     problem = ask(net, np.zeros((2, 2)), near=5.0 * np.ones(3), upper=1.0)
     assert problem.take(np.array([1])).notes == problem.notes
+
+
+def test_messages_call_inputs_and_outputs_by_their_names(net):
+    named = replace(net, input_names=("a", "b[0]", "b[1]"), output_names=("T", "p"))
+    y = np.array([[0.5, np.nan]])
+    with pytest.raises(DataError, match="y > row 0 > output 1 'p': got NaN"):
+        ask(named, y)
+    y = np.zeros((1, 2))
+    with pytest.raises(UsageError, match=r"--lower, --upper > input 2 'b\[1\]': got lower"):
+        ask(named, y, lower=[0, 0, 2], upper=1)
+    with pytest.raises(UsageError, match="--fix > input 0 'a': got 3"):
+        ask(named, y, upper=1, fix={0: 3.0})
+    with pytest.raises(UsageError, match=r"--integer > input 1 'b\[0\]': got the fixed"):
+        ask(named, y, fix={1: 0.5}, integer=[1])
+    with pytest.raises(UsageError, match=r"got inf for input 2 'b\[1\]'"):
+        ask(named, y, lower=[0, 0, np.inf])
+    sums = Constraints.between(
+        np.array([[1.0, 0.0, 1.0]]), np.array([3.0]), np.array([np.inf]), ("a + b",)
+    )
+    with pytest.raises(
+        UsageError, match=r"input 0 'a' in \[-inf, 1\], input 2 'b\[1\]' in"
+    ):
+        ask(named, y, upper=1, constraints=sums)

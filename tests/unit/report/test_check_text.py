@@ -233,3 +233,16 @@ def test_several_inputs_and_outputs_are_told_by_their_shapes():
     text = screen(replace(CHECK, model=parts))
     assert text.splitlines()[0].endswith("   4x4 + 48 -> 64 in 8 parts")
     assert text.endswith("-o x.npz")
+
+
+def test_outputs_are_called_by_their_names():
+    names = replace(CHECK.model, output_names=tuple(f"part[{k}]" for k in range(64)))
+    text = screen(replace(CHECK, model=names, pairs=MEASURED))
+    worst = int(np.argmax(MEASURED.per_output))
+    assert f"worst output {worst} 'part[{worst}]', rms" in " ".join(text.split())
+    last = CHECK.layers[-1].index, CHECK.layers[-1].name
+    target = replace(TARGET, layer=tuple(last if one else None for one in TARGET.layer))
+    text = " ".join(screen(replace(CHECK, model=names, target=target)).split())
+    assert "output 17 'part[17]' would have to be 2.42" in text
+    text = screen(replace(CHECK, model=names, target=TARGET))
+    assert "unit 17 would have to be 2.42" in text
