@@ -11,7 +11,7 @@ from nninvert.methods import nearest
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.branches import branch_starts
 from nninvert.methods.problem import Problem
-from nninvert.methods.search import SECONDS_PER_ROW, Found, search
+from nninvert.methods.search import SECONDS_PER_ROW, Ends, Found, search, solutions
 from nninvert.methods.smoothing import has_kinks
 
 Float64 = NDArray[np.float64]
@@ -49,17 +49,21 @@ class LeastSquares(Method):
 
         Where a tolerance, `near` or inequalities were given, of all x that do the nearest
         is looked for row by row (`nearest_rows`), once more from a point that the search
-        found in rows where no x was good enough; else rows are searched for together
-        (`search`).
+        found in rows where no x was good enough; where time is up before, any x that meets
+        the target stands. Else rows are searched for together (`search`).
         """
         if not _wants_nearest(problem):
             return _walked(problem, _as_attempt(problem, _searched(problem, start)))
         given = None if start is None else start[None]
+        if len(problem.domain.constraints):
+            return nearest.nearest_rows(problem, given)
+        # Little beside the search for the nearest: it stands where time does not suffice.
+        plain = solutions(problem, problem.begin[None])
         found = nearest.nearest_rows(problem, given)
+        if problem.context.should_stop():
+            return _filled(problem, found, plain)
         left = _left(problem, found)
-        if not left.size or len(problem.domain.constraints):
-            return found
-        return _improved(problem, found, left)
+        return _improved(problem, found, left) if left.size else found
 
 
 def _wants_nearest(problem: Problem) -> bool:
@@ -138,6 +142,18 @@ def _meets(problem: Problem, x: Float64) -> Mask:
     fitted, terms = problem.evaluated(problem.domain.clip(np.nan_to_num(x)))
     off = np.where(problem.targets.wanted, np.abs(fitted - problem.targets.values), 0.0)
     return np.asarray((off <= problem.tolerance(terms)).all(axis=1))
+
+
+def _filled(problem: Problem, found: Attempt, plain: Ends) -> Attempt:
+    """The same with rows replaced that time ended short of their targets."""
+    rows = np.flatnonzero(found.stopped & ~_meets(problem, found.x) & plain.solved[0])
+    if not rows.size:
+        return found
+    x, reason = found.x.copy(), list(found.reason)
+    x[rows] = plain.x[0, rows]
+    for row in rows:
+        reason[row] = "a nearer x may exist: time was up"
+    return Attempt(x, found.stopped, tuple(reason))
 
 
 def _improved(problem: Problem, found: Attempt, left: NDArray[np.int64]) -> Attempt:

@@ -96,3 +96,20 @@ def test_rows_that_a_limit_of_steps_ended_are_searched_for(rng, monkeypatch):
     attempt = LeastSquares().attempt(problem, None)
     assert (np.abs(net.forward(attempt.x) - problem.targets.values) <= 1e-3).all()
     assert not attempt.stopped.any()
+
+
+def test_rows_that_time_does_not_suffice_for_hold_some_x_that_meets_the_target(rng):
+    net = random_net(rng, 5)
+    context = Context()
+
+    def stop_after_the_first_row(event):
+        if event.stage == "least change":
+            context.interrupt()
+
+    context.listener = stop_after_the_first_row
+    y = net.forward(rng.uniform(-0.5, 0.5, (4, 5)))
+    problem = asked(net, y, near=np.full(5, 0.1), context=context)
+    attempt = LeastSquares().attempt(problem, None)
+    np.testing.assert_allclose(net.forward(attempt.x), y, atol=1e-13)
+    assert attempt.stopped.tolist() == [False, True, True, True]
+    assert attempt.reason == ("", *3 * ("a nearer x may exist: time was up",))
