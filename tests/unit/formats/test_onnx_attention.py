@@ -154,6 +154,7 @@ class TestAttention:
         ("inputs", "attributes", "why"),
         [
             ("x x x", {"softcap": 2.0}, "softcap"),
+            ("x x x", {"left_window_size": 1}, "left_window_size"),
             ("c x x", {}, "Q is a constant"),
             ("x x x m c c", {}, "earlier calls"),
             ("x x x m", {}, "sees no other"),

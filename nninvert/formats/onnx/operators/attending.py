@@ -26,12 +26,26 @@ from nninvert.layers import (
 
 _NAMES = ("q", "k", "v")
 
+_ATTRIBUTES = {
+    "is_causal",
+    "kv_num_heads",
+    "q_num_heads",
+    "qk_matmul_output_mode",
+    "scale",
+    "softcap",
+    "softmax_precision",
+}
+"""Of opset 23; what a later one adds is not known, and may change the result."""
+
 
 def attention(call: Call) -> list[Layer]:
     """``softmax(scale Q K^T + mask) V``, by heads; all three depend on x."""
     shapes = [_given(call, place) for place in range(3)]
     if any(call.has(place) for place in range(4, len(call.inputs))):
         raise UnsupportedLayerError("", got="keys and values of earlier calls")
+    unknown = sorted(set(call.node.attributes) - _ATTRIBUTES)
+    if unknown:
+        raise UnsupportedLayerError(unknown[0], got="a value", expected="no such attribute")
     if call.attributes.number("softcap", 0.0):
         raise UnsupportedLayerError("softcap", got="a number", expected="0")
     nodes: list[Node] = []
