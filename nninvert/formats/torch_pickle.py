@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,6 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nninvert.errors import FormatError
+
+# What genops and the machine say of a program that is none.
+_DAMAGE = (ValueError, IndexError, KeyError, TypeError, EOFError, DeprecationWarning)
 
 MAX_PICKLE_BYTES = 1 << 24
 """State dicts seen have a few hundred KiB at most: arrays are not in the pickle."""
@@ -100,21 +104,27 @@ def read_next(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
     FormatError
         If the pickle is damaged.
     """
-    machine = _Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name == "STOP":
-                return machine.pop(), machine.storages
-            machine.step(opcode.name, argument)
-    # What genops and the machine say of a program that is none.
-    except (ValueError, IndexError, KeyError, TypeError, EOFError) as error:
+        # Python warns of texts that it will refuse one day; torch.save writes none.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            return _run(stream)
+    except _DAMAGE as error:
         raise FormatError(
             "data.pkl",
             got=f"a damaged pickle ({error})",
             expected="tensors by name",
             next_step="Copy or download the file again.",
         ) from error
-    raise FormatError("data.pkl", got="a pickle without an end", expected="tensors")
+
+
+def _run(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
+    machine = _Machine()
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name == "STOP":
+            break
+        machine.step(opcode.name, argument)
+    return machine.pop(), machine.storages
 
 
 class _Mark:

@@ -137,6 +137,7 @@ def test_nothing_is_run():
         (b"K\x01", "got no tensors by name"),
         (b"h\x07", "damaged pickle"),
         (b"\x86", "damaged pickle"),
+        (b"ctorch\\q\nSize\n", "damaged pickle \\(invalid escape"),
         (b"I01\ni", "damaged pickle"),
     ],
 )
