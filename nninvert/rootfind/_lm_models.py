@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,17 @@ DENSE_BYTES = 2**28
 INNER_STEPS = 200
 """Of conjugate gradients for one step: with fewer the outer steps, each with a fresh
 Jacobian, gain more."""
+
+SQUARE_SIDE = 4096
+"""Most inputs for which J^T J is formed, where plain conjugate gradients do not get far:
+it takes seconds, but serves as preconditioner for many steps."""
+
+SQUARE_BYTES = 2**30
+"""Of those that are kept, for some rows."""
+
+GUIDED_STEPS = 20
+"""Of conjugate gradients with an old J^T J beside: if they do not do, a new one is worth
+its price."""
 
 INNER_REDUCTION = 1e-3
 """Of ||J^T r|| in one step: three digits of the residual, then a fresh Jacobian."""
@@ -155,6 +167,7 @@ class ProductModel(Model):
         self.function, self.weights, self.unit = function, weights, unit
         self.x = x
         self.size = np.zeros(x.shape[0])
+        self.squares: dict[int, Float64] = {}
         self.renew(np.arange(x.shape[0]), x)
 
     def renew(self, rows: Rows, x: Float64) -> None:
@@ -169,6 +182,8 @@ class ProductModel(Model):
     def keep(self, rows: Mask) -> None:
         """Linearise what is left."""
         self.weights = self.weights[rows]
+        left = enumerate(np.flatnonzero(rows).tolist())
+        self.squares = {k: self.squares[row] for k, row in left if row in self.squares}
         self.renew(np.arange(self.weights.shape[0]), self.x[rows])
 
     def product(self, rows: Rows, step: Float64) -> Float64:
@@ -186,18 +201,74 @@ class ProductModel(Model):
     def damped(
         self, rows: Rows, residual: Float64, damping: Float64, free: Mask | None
     ) -> Float64:
-        """Conjugate gradients (CGLS) from zero, all rows at once.
+        """Conjugate gradients from zero; those that do not get far, with J^T J beside."""
+        allowed = np.ones((rows.size, self.x.shape[1]))
+        if free is not None:
+            allowed *= free
+        step = np.zeros_like(allowed)
+        known = np.array([row in self.squares for row in rows.tolist()])
+        plain = np.flatnonzero(~known)
+        if plain.size:
+            step[plain], met = self._conjugate(
+                rows[plain], residual[plain], damping[plain], allowed[plain], INNER_STEPS
+            )
+            known[plain] = ~met
+        if self.x.shape[1] <= SQUARE_SIDE:
+            for place in np.flatnonzero(known):
+                row, one = int(rows[place]), slice(place, place + 1)
+                step[one] = self._guided(row, residual[one], damping[one], allowed[one])
+        return step
 
-        C. C. Paige, M. A. Saunders, LSQR, ACM Trans. Math. Softw. 8, 1982, section 7.1.
+    def _guided(
+        self, row: int, residual: Float64, damping: Float64, allowed: Float64
+    ) -> Float64:
+        """The step of one row, with its last J^T J as preconditioner, or a new one."""
+        here, first = np.array([row]), np.zeros(1, dtype=np.int64)
+        one = ProductModel(self.function, self.weights[here], self.unit, self.x[here])
+        old = self.squares.get(row)
+        if old is not None:
+            inverse = _inverse(old, float(damping[0]), allowed[0])
+            step, met = one._conjugate(
+                first, residual, damping, allowed, GUIDED_STEPS, inverse
+            )
+            if met.all():
+                return step
+        inverse = _inverse(self._square(row, one), float(damping[0]), allowed[0])
+        return one._conjugate(first, residual, damping, allowed, GUIDED_STEPS, inverse)[0]
+
+    def _square(self, row: int, one: ProductModel) -> Float64:
+        """J^T J where the row is now, kept as long as there is room."""
+        jacobian = one.near.dense()[0] * one.weights[0][:, None] * self.unit
+        np.nan_to_num(jacobian, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        square: Float64 = jacobian.T @ jacobian
+        others = len(self.squares.keys() - {row})
+        if (others + 1) * square.nbytes <= SQUARE_BYTES:
+            self.squares[row] = square
+        return square
+
+    def _conjugate(
+        self,
+        rows: Rows,
+        residual: Float64,
+        damping: Float64,
+        allowed: Float64,
+        most: int,
+        inverse: Callable[[Float64], Float64] = lambda fall: fall,
+    ) -> tuple[Float64, Mask]:
+        """CGLS from zero, all rows at once; which of them got as far as they should.
+
+        C. C. Paige, M. A. Saunders, LSQR, ACM Trans. Math. Softw. 8, 1982, section 7.1;
+        preconditioned by about the inverse of J^T J + damping.
         """
-        allowed = np.ones((rows.size, self.x.shape[1])) if free is None else 1.0 * free
         step = np.zeros_like(allowed)
         rest = -residual
         fall = self._slope_of(rows, rest) * allowed
-        way, strength = fall, np.einsum("kn,kn->k", fall, fall)
-        wanted = INNER_REDUCTION**2 * strength
-        for _ in range(min(INNER_STEPS, 2 * min(rest.shape[1], step.shape[1]))):
-            if (strength <= wanted).all():
+        better = inverse(fall)
+        way, strength = better, np.einsum("kn,kn->k", fall, better)
+        wanted = INNER_REDUCTION**2 * np.einsum("kn,kn->k", fall, fall)
+        met = wanted <= 0.0
+        for _ in range(min(most, 2 * min(rest.shape[1], step.shape[1]))):
+            if met.all():
                 break
             image = self.product(rows, way)
             curve = np.einsum("km,km->k", image, image)
@@ -206,10 +277,12 @@ class ProductModel(Model):
             step = step + length * way
             rest = rest - length * image
             fall = (self._slope_of(rows, rest) - damping[:, None] * step) * allowed
-            new = np.einsum("kn,kn->k", fall, fall)
-            way = fall + _quotient(new, strength)[:, None] * way
+            better = inverse(fall)
+            new = np.einsum("kn,kn->k", fall, better)
+            way = better + _quotient(new, strength)[:, None] * way
             strength = new
-        return step
+            met = np.einsum("kn,kn->k", fall, fall) <= wanted
+        return step, met
 
     def shortest(self, rows: Rows, residual: Float64, free: Mask | None) -> Float64:
         """The same without damping: from zero it tends to the shortest solution."""
@@ -219,6 +292,25 @@ class ProductModel(Model):
         spread = np.zeros_like(self.weights)
         spread[rows] = residual
         return self.slope(spread)[rows]
+
+
+def _inverse(
+    square: Float64, damping: float, allowed: Float64
+) -> Callable[[Float64], Float64]:
+    """About the inverse of J^T J + damping on the allowed variables, zero on the others."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    n = square.shape[0]
+    shifted = square * allowed * allowed[:, None]
+    least = 4.0 * n * np.finfo(np.float64).eps * float(np.trace(square))
+    shifted[np.arange(n), np.arange(n)] += max(damping, least)
+    factor = cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)
+
+    def solve(fall: Float64) -> Float64:
+        found = cho_solve(factor, fall.T, check_finite=False).T
+        return np.asarray(found * allowed)
+
+    return solve
 
 
 def _quotient(a: Float64, b: Float64) -> Float64:

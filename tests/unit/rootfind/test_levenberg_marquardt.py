@@ -84,11 +84,13 @@ def search(function, target, start, low=-np.inf, high=np.inf, weights=1.0, **opt
     )
 
 
-@pytest.fixture(params=["dense", "products"])
+@pytest.fixture(params=["dense", "products", "guided"])
 def either_model(request, monkeypatch):
-    """Both ways to find a step."""
-    if request.param == "products":
+    """All ways to find a step."""
+    if request.param != "dense":
         monkeypatch.setattr(_lm_models, "DENSE_SIDE", 0)
+    if request.param == "guided":
+        monkeypatch.setattr(_lm_models, "INNER_STEPS", 1)
 
 
 @pytest.mark.usefixtures("either_model")
@@ -130,6 +132,23 @@ def test_ill_conditioned_targets_are_met_although_normal_equations_cannot():
     target = A @ rng.normal(size=6)
     found = search(linear(A), target, np.zeros(6))
     assert found.misfit[0] < 1e-15
+
+
+@pytest.mark.parametrize("kept", [0, 2**30])
+def test_a_square_beside_gets_to_where_plain_conjugate_gradients_do_not(monkeypatch, kept):
+    """Condition 1e4 and forty unknowns: few plain inner steps gain next to nothing."""
+    monkeypatch.setattr(_lm_models, "DENSE_SIDE", 0)
+    monkeypatch.setattr(_lm_models, "INNER_STEPS", 10)
+    monkeypatch.setattr(_lm_models, "SQUARE_BYTES", kept)
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.normal(size=(40, 40)))[0] for _ in range(2))
+    A = left @ np.diag(np.logspace(0, -4, 40)) @ right
+    target = rng.normal(size=(3, 40)) @ A.T
+    guided = search(linear(A), target, np.zeros((3, 40)))
+    monkeypatch.setattr(_lm_models, "SQUARE_SIDE", 0)
+    plain = search(linear(A), target, np.zeros((3, 40)))
+    assert (guided.misfit < 1e-12).all()
+    assert (plain.misfit > 1e-8).all()
 
 
 @pytest.mark.usefixtures("either_model")
