@@ -113,7 +113,7 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     # Values on an unattained end are met as far as they are known; more steps would
     # only drive x to infinity.
     pursued = problem.targets.wanted & ~on_unattained_end(problem.network, values)
-    best = x.copy()
+    best = x
     least = _explained(problem)
     error, distance = _misfit(problem, best)
     active = np.isfinite(error) & (distance > least)
@@ -136,6 +136,8 @@ def refine(problem: Problem, x: Float64) -> tuple[Float64, NDArray[np.bool_]]:
         moved_error, distance = _misfit(part, moved)
         better = moved_error < error[chosen]
         halved = moved_error <= 0.5 * error[chosen]
+        if best is x:
+            best = x.copy()
         best[chosen[better]] = moved[better]
         error[chosen[better]] = moved_error[better]
         active[chosen] = halved & (distance > least)

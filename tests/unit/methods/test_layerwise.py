@@ -49,9 +49,11 @@ def test_refinement_regains_the_digits_that_were_lost(rng):
     net = random_net(rng, n=5, depth=3, condition=30.0)
     x = rng.standard_normal((4, 5))
     problem = ask(net, net.forward(x))
-    found, stopped = refine(problem, x * (1 + 1e-4))
+    start = x * (1 + 1e-4)
+    found, stopped = refine(problem, start)
     np.testing.assert_allclose(found, x, rtol=1e-9, atol=1e-10)
     assert not stopped.any()
+    np.testing.assert_array_equal(start, x * (1 + 1e-4))
 
 
 def test_refinement_of_a_fused_run_is_newton_on_the_product(rng):
