@@ -40,7 +40,8 @@ class Onnx(Reader):
     takes_layers = True
     reads = (
         "graphs of standard operators, opsets 7 to 28, as torch.onnx, tf2onnx, keras2onnx "
-        "and skl2onnx write them; weights inside or in files beside; nothing to install"
+        "and skl2onnx write them, attention and classifiers' scores among them; weights "
+        "inside or in files beside; nothing to install"
     )
 
     def sniff(self, head: bytes, path: str) -> bool:
