@@ -46,9 +46,12 @@ CLASSIFIER = Sample("classifier.h5", Verdict.NOT_INJECTIVE, "0", "at least 32 di
 REACTOR = Sample(
     "reactor.h5", Verdict.NOT_INJECTIVE, sentence="to 3: at least 3 directions"
 )
+PLANT = Sample(
+    "plant.keras", Verdict.NOT_INJECTIVE, "outputs", "maps 12 numbers to 6: at least 6"
+)
 
 BIJECTIVE = (CAMERA, FORMULA, LEAKY, FEATURES)
-ALL = (*BIJECTIVE, PRUNED, ENCODER, CLASSIFIER, REACTOR)
+ALL = (*BIJECTIVE, PRUNED, ENCODER, CLASSIFIER, REACTOR, PLANT)
 
 
 def every(samples):
@@ -166,6 +169,22 @@ def test_pairs_show_that_the_files_are_read_right(sample, inputs, outputs):
     assert found.same
     assert found.reading == ""
     assert found.rows == len(x)
+
+
+def test_parts_are_read_by_their_names():
+    network = PLANT.load()
+    assert network.inputs.named_shapes == (
+        ("profile", (2, 3)),
+        ("flow", (3,)),
+        ("feed_T", (1,)),
+    )
+    assert network.outputs.named_shapes == (("levels", (4,)), ("purity", (2,)))
+    ends = (("plant_x", network.inputs), ("plant_y", network.outputs))
+    x, y = (
+        read_array(str(FOLDER / f"{name}.npz"), parts=layout.named_shapes)
+        for name, layout in ends
+    )
+    assert nninvert.check(network, pairs=(x, y)).pairs.same
 
 
 def test_codes_and_probabilities_belong_to_the_first_digits():
