@@ -31,7 +31,7 @@ def at_leisure():
 
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [0, 1, 3, 5])
 def test_products_are_those_of_the_matrix(shape, order, batch, monkeypatch):
     monkeypatch.setattr("nninvert.tolerances.STRIPE_BYTES", 8 * max(shape) * 4)
     stored, a = weights(shape, order)
