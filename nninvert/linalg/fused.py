@@ -30,8 +30,8 @@ Found = TypeVar("Found")
 
 
 _FEW = 3
-"""Up to so many vectors are multiplied one by one: a matrix product packs the weights first,
-so that two took 1.5 times as long together."""
+"""Up to so many vectors are multiplied one by one: a matrix product packs the weights
+first, so that two took 1.5 times as long together."""
 
 
 class PassInterrupted(Exception):
