@@ -30,12 +30,16 @@ class GraphInput:
         Why it cannot be one of ours; "" if it can.
     whole : bool
         Whether it holds whole numbers.
+    rows : bool, default True
+        Whether its batch, where there is one, is the first axis; else it is one row, and
+        its batch an axis of length 1.
     """
 
     name: str
     shape: Shape
     problem: str
     whole: bool = False
+    rows: bool = True
 
 
 def inputs_of(model: ModelRecord) -> list[ValueRecord]:
@@ -52,11 +56,21 @@ def has_batch(record: ValueRecord) -> bool:
     return len(shape) > 1 or (len(shape) == 1 and not isinstance(shape[0], int))
 
 
+def batch_axis(record: ValueRecord) -> int:
+    """Where the batch is: elsewhere only if that is the one open axis, and called so."""
+    shape = record.shape or ()
+    open_axes = [k for k, length in enumerate(shape) if not isinstance(length, int)]
+    if len(open_axes) == 1 and "batch" in str(shape[open_axes[0]]).lower():
+        return open_axes[0]
+    return 0
+
+
 def stated_rows(records: Sequence[ValueRecord]) -> int | None:
     """How many rows the file says there are; None where it leaves that open."""
     for record in records:
-        if record.shape and isinstance(record.shape[0], int):
-            return record.shape[0]
+        first = record.shape[0] if record.shape else None
+        if isinstance(first, int) and not batch_axis(record):
+            return first
     return None
 
 
@@ -77,6 +91,9 @@ def graph_input(model: ModelRecord, record: ValueRecord, batched: bool) -> Graph
         if width is None:
             return GraphInput(name, (), f"input '{name}' has no shape")
         return GraphInput(name, (width,), "", whole)
+    if batched and batch_axis(record):
+        lengths = [n if isinstance(n, int) else 1 for n in shape]
+        return GraphInput(name, tuple(lengths), "", whole, rows=False)
     if batched and not shape:
         return GraphInput(name, (), f"input '{name}' has no axis of rows")
     lengths = [n for n in shape[int(batched) :] if isinstance(n, int)]

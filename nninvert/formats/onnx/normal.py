@@ -54,14 +54,29 @@ class Normalised:
     centred: bool
 
 
-def guarded_softmax(node: NodeRecord, makers: Makers) -> str | None:
-    """For ``Where(IsNaN(p), constant, p)`` with p from a softmax: the name of p."""
-    if node.domain or node.op_type != "Where" or len(node.inputs) != 3:
+def passed_on(node: NodeRecord, makers: Makers) -> str | None:
+    """The name of a softmax's output that the node does nothing to.
+
+    ``Where(IsNaN(p), constant, p)`` is there for rows that see nothing; a sum that is 1
+    already divides nothing.
+    """
+    if not node.inputs:
         return None
-    test, _, kept = (makers.get(name) for name in node.inputs)
-    if test is None or kept is None or (test.op_type, kept.op_type) != ("IsNaN", "Softmax"):
+    kept = makers.get(node.inputs[-1])
+    if kept is None:
         return None
-    return node.inputs[2] if test.inputs == node.inputs[2:] else None
+    softmax = not kept.domain and kept.op_type == "Softmax"
+    if (node.domain, node.op_type) == ("", "Where") and len(node.inputs) == 3 and softmax:
+        test = makers.get(node.inputs[0])
+        if test is None or (test.domain, test.op_type) != ("", "IsNaN"):
+            return None
+        return node.inputs[2] if test.inputs == node.inputs[2:] else None
+    if (node.domain, node.op_type) == ("ai.onnx.ml", "Normalizer"):
+        scores = (kept.domain, kept.op_type) == ("ai.onnx.ml", "LinearClassifier")
+        softmax = scores and Attributes(kept).text("post_transform", "NONE") == "SOFTMAX"
+        is_one = softmax and Attributes(node).text("norm", "MAX") == "L1"
+        return node.inputs[0] if is_one else None
+    return None
 
 
 class Normalisations:

@@ -14,6 +14,7 @@ from nninvert.formats.file_layer import LayerMakers
 from nninvert.formats.onnx.constants import Constants
 from nninvert.formats.onnx.functions import inline
 from nninvert.formats.onnx.inputs import (
+    batch_axis,
     graph_input,
     has_batch,
     inputs_of,
@@ -128,7 +129,12 @@ def _notes(model: ModelRecord) -> list[str]:
         )
     for record in inputs_of(model):
         first = record.shape[0] if record.shape else None
-        if isinstance(first, int) and first > 1 and len(record.shape or ()) > 1:
+        if batch_axis(record):
+            notes.append(
+                f"'{record.name}' has its batch as axis {batch_axis(record)}: read as one "
+                "row, with 1 for that length"
+            )
+        elif isinstance(first, int) and first > 1 and len(record.shape or ()) > 1:
             notes.append(
                 f"'{record.name}' has {first} as its first length: read as so many rows"
             )

@@ -23,7 +23,7 @@ from nninvert.formats.onnx.constants import Constants, counts_rows, needs_shape_
 from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
 from nninvert.formats.onnx.naming import label_of, pruned, renamed
-from nninvert.formats.onnx.normal import Normalisations, guarded_softmax
+from nninvert.formats.onnx.normal import Normalisations, passed_on
 from nninvert.formats.onnx.operators import NUMBERS_AT, OPERATORS, SEVERAL, Operator
 from nninvert.formats.onnx.order import ordered, readers
 from nninvert.formats.onnx.outputs import wanted_outputs
@@ -95,7 +95,7 @@ class Walk:
                 self._problems[entry.name] = entry.problem
             else:
                 self._values[entry.name] = Signal(
-                    -1 - number, entry.shape, batched, entry.whole
+                    -1 - number, entry.shape, batched and entry.rows, entry.whole
                 )
 
     def parsed(self, format_name: str, notes: Sequence[str]) -> Parsed:
@@ -138,7 +138,8 @@ class Walk:
             step = Step((place,), (found.source,))
             self._steps.append(step.built([Identity(found.shape)]))
             return len(self._steps) - 1
-        if isinstance(found, Signal) and found.rows != self._batched:
+        first = all(entry.rows for entry in self._inputs)
+        if isinstance(found, Signal) and first and found.rows != self._batched:
             return self._output_elsewhere(name, found)
         if isinstance(found, Signal | Unknown) and found.source >= 0:
             return found.source
@@ -206,7 +207,7 @@ class Walk:
             make = maker(self._users, node, self._knows(node))
         except UsageError as error:
             raise error.at(layer=("?", place.name)) from error
-        if make is None and (self._normalise(node, step) or self._guarded(node, step)):
+        if make is None and (self._normalise(node, step) or self._passes_on(node, step)):
             return
         problem = self._problem(node, given, make is not None)
         if problem:
@@ -240,9 +241,9 @@ class Walk:
         self._made(node, node.outputs[0], self._steps[-1], signal.rows)
         return True
 
-    def _guarded(self, node: NodeRecord, step: Step) -> bool:
-        """Pass on a softmax whose NaN, of rows that see nothing, become a constant."""
-        name = guarded_softmax(node, self._makers)
+    def _passes_on(self, node: NodeRecord, step: Step) -> bool:
+        """Make a step that does nothing of a node that changes no softmax."""
+        name = passed_on(node, self._makers)
         signal = self._values.get(name) if name is not None else None
         if not isinstance(signal, Signal):
             return False

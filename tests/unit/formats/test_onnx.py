@@ -216,6 +216,22 @@ class TestBatch:
         with pytest.raises(UnsupportedLayerError, match="batch to stay the first axis"):
             load(path, plain([bad], tensors, ("N", 3, 4)))
 
+    def test_a_batch_that_is_another_axis(self, path):
+        """As of torch's recurrent layers and transformers: positions, then rows."""
+        nodes = [node("Softmax", "x", "p", axis=0), node("Add", "p x", "y")]
+        content = model(
+            nodes,
+            [],
+            [value("x", (3, "batch_size", 2))],
+            [value("y", (3, "batch_size", 2))],
+        )
+        net = load(path, content)
+        x = RNG.normal(size=(4, 3, 1, 2))
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        same(net, x.reshape(4, -1), (p + x).reshape(4, -1))
+        assert net.graph.output_shape == (3, 1, 2)
+        assert "'x' has its batch as axis 1" in net.source.notes[0]
+
     def test_a_batch_that_comes_back(self, path):
         """As in attention of torch: the batch moves, is joined with heads, and returns."""
         nodes = [

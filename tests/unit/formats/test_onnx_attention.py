@@ -278,7 +278,7 @@ class TestReductions:
 class TestClassifiers:
     """Scores are read; the class that wins is no number that can be asked for."""
 
-    def content(self, coefficients, label=INT64):
+    def content(self, coefficients, label=INT64, transform="LOGISTIC"):
         nodes = [
             node(
                 "LinearClassifier",
@@ -287,7 +287,7 @@ class TestClassifiers:
                 domain="ai.onnx.ml",
                 coefficients=coefficients,
                 intercepts=[0.5, -0.25],
-                post_transform="LOGISTIC",
+                post_transform=transform,
             ),
             node("Normalizer", "scores", "p", domain="ai.onnx.ml", norm="L1"),
         ]
@@ -302,6 +302,14 @@ class TestClassifiers:
         p = 1.0 / (1.0 + np.exp(-scores))
         same(net, x, p / p.sum(axis=1, keepdims=True))
         assert "'label' is a class" in net.source.notes[0]
+
+    def test_a_sum_that_is_one(self, path):
+        net = load(path, self.content([1.0, 2.0, -0.5, 0.25]))
+        assert "graph" in [one.layer.kind for one in net.graph.nodes]
+        net = load(path, self.content([1.0, 2.0, -0.5, 0.25], transform="SOFTMAX"))
+        assert "graph" not in [one.layer.kind for one in net.graph.nodes]
+        x = RNG.normal(size=(4, 2))
+        same(net, x, softmax(x @ np.array([[1.0, 2.0], [-0.5, 0.25]]).T + [0.5, -0.25]))
 
     def test_one_score_for_two_classes_is_refused(self, path):
         with pytest.raises(UnsupportedLayerError, match="one score for two classes"):

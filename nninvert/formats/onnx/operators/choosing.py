@@ -7,16 +7,18 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
-from nninvert.formats.onnx.call import Call
+from nninvert.formats.onnx.call import MAX_PARAMETERS, Call
 from nninvert.formats.onnx.operators.affine import scaled
+from nninvert.formats.onnx.tensors import small
 from nninvert.layers import Concatenate, Layer, Reshape, Take, size_of
 
 
 def where(call: Call) -> list[Layer]:
     """Numbers of one array or of another; a constant may be one of both."""
-    if not isinstance(call.inputs[0], StoredArray):
+    condition = call.inputs[0]
+    if not isinstance(condition, StoredArray):
         raise UnsupportedLayerError("", got="chooses by what depends on x")
-    chosen = call.values(0, "condition").astype(np.bool_)
+    chosen = small(condition, MAX_PARAMETERS, "condition").astype(np.bool_)
     if len(call.signals) == 2:
         return _of_two(call, chosen)
     place = 1 if isinstance(call.inputs[1], StoredArray) else 2
