@@ -6,6 +6,7 @@ number becomes of one value is evaluated, and compared with the activations that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from nninvert.layers.activations import Activation, activation_from_text
 from nninvert.layers.activations.elu import ELU
 from nninvert.layers.activations.leaky_relu import LeakyReLU
 from nninvert.layers.activations.silu import SiLU
+from nninvert.layers.activations.softplus import Softplus
 
 Float64 = NDArray[np.float64]
 
@@ -220,6 +222,21 @@ def _candidates(values: Float64) -> Iterator[Activation]:
     left, z = float(values[k]), float(_POINTS[k])
     yield LeakyReLU(left / z)
     yield ELU(left / float(np.expm1(z)))
+    k = int(np.argmin(np.abs(_POINTS - 0.1)))
+    yield Softplus(_beta(float(_POINTS[k]), float(values[k])))
+
+
+def _beta(z: float, value: float) -> float:
+    """With which ``log(1 + exp(beta z)) / beta`` is the value, to 6 digits, by halving.
+
+    It falls with beta; a value that it does not take gives one of the ends.
+    """
+    low, high = 1e-3, 1e3
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        above = float(np.logaddexp(0.0, middle * z)) / middle > value
+        low, high = (middle, high) if above else (low, middle)
+    return float(f"{low:.6g}")
 
 
 def _difference(activation: Activation, values: Float64) -> float:
