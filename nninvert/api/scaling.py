@@ -41,13 +41,13 @@ def in_units(
     notes = list(network.source.notes)
     names = network.input_names, network.output_names
     if input_scaler is not None:
-        scaler = read_scaler(input_scaler, "--input-scaler")
+        scaler = read_scaler(input_scaler, "--input-scaler").ordered(names[0])
         layer = _layer(scaler, network.graph.input_shape, "inputs")
         before = Node(layer, _BEFORE, "input scaler", "Scaler")
         notes.append(f"inputs are in the units of {input_scaler}")
         names = names[0] or _one_each(scaler, network.n_in), names[1]
     if output_scaler is not None:
-        scaler = read_scaler(output_scaler, "--output-scaler")
+        scaler = read_scaler(output_scaler, "--output-scaler").ordered(names[1])
         layer = _layer(scaler, network.graph.output_shape, "outputs").inverse()
         behind = Node(layer, _BEHIND, "output scaler", "Scaler")
         notes.append(f"outputs are in the units of {output_scaler}")

@@ -47,6 +47,14 @@ class Scaler:
     names: tuple[str, ...] | None
     source: str
 
+    def ordered(self, names: tuple[str, ...] | None) -> Scaler:
+        """The numbers in the order of `names`, where a table has just these."""
+        if names is None or self.names is None or sorted(names) != sorted(self.names):
+            return self
+        order = [self.names.index(name) for name in names]
+        centre, factor, value = self.centre[order], self.factor[order], self.value[order]
+        return Scaler(centre, factor, value, names, self.source)
+
 
 def read_scaler(path: str, role: str) -> Scaler:
     """Read mean and scale, or min and max, from an NPZ file or a CSV.

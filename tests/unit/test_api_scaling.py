@@ -1,5 +1,7 @@
 """Scalers before and behind networks that branch, and what does not fit them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,20 @@ def test_lengths_that_do_not_fit(residual, tmp_path):
         in_units(residual, path, None)
     with pytest.raises(ShapeError, match="the network's outputs"):
         in_units(residual, None, path)
+
+
+def test_columns_are_put_in_the_order_of_the_names(residual, files, tmp_path, rng):
+    named = replace(residual, input_names=("T", "flow"), output_names=("p", "q"))
+    table = tmp_path / "in.csv"
+    table.write_text("of,flow,T\nmean,-3,10\nscale,0.5,2\n")
+    x = rng.standard_normal((4, 2))
+    wanted = in_units(named, files[0], None).forward(x)
+    np.testing.assert_array_equal(in_units(named, str(table), None).forward(x), wanted)
+    # The names of others, as many, stay where they are.
+    table.write_text("of,a,b\nmean,10,-3\nscale,2,0.5\n")
+    found = in_units(named, str(table), None)
+    np.testing.assert_array_equal(found.forward(x), wanted)
+    assert found.input_names == ("T", "flow")
+    table.write_text("of,q,p\nmean,-3,10\nscale,0.5,2\n")
+    wanted = in_units(named, None, files[1]).forward(x)
+    np.testing.assert_array_equal(in_units(named, None, str(table)).forward(x), wanted)
