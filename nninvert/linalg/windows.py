@@ -97,9 +97,16 @@ class Windows:
         """(batch, *sizes, ...) with its padding."""
         if not any(self.before) and not any(self.after):
             return np.ascontiguousarray(grid)
+        rest = grid.shape[1 + self.rank :]
+        if not self.circular:
+            found = np.zeros((len(grid), *self.padded_sizes, *rest))
+            ends = zip(self.before, self.sizes, strict=True)
+            inner = tuple(slice(first, first + size) for first, size in ends)
+            found[(slice(None), *inner)] = grid
+            return found
         padding = list(zip(self.before, self.after, strict=True))
-        width = [(0, 0), *padding, *[(0, 0)] * (grid.ndim - 1 - self.rank)]
-        return np.pad(grid, width, mode="wrap" if self.circular else "constant")
+        width = [(0, 0), *padding, *[(0, 0)] * len(rest)]
+        return np.pad(grid, width, mode="wrap")
 
     def folded(self, padded: Float64) -> Float64:
         """The transpose of `padded`."""
