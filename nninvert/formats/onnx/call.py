@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats.onnx.attributes import Attributes
-from nninvert.formats.onnx.chain import Chain
+from nninvert.formats.onnx.chain import Chain, require_room
 from nninvert.formats.onnx.records import NodeRecord
 from nninvert.formats.onnx.tensors import MadeArray, small
 from nninvert.formats.onnx.values import Lengths, RowsMixed, Shape, Signal, Value
@@ -166,6 +166,7 @@ class Call:
         """
         values = np.atleast_1d(self.values(place, "constant"))
         if taken is not None:
+            require_room(np.broadcast_shapes(taken.shape, values.shape))
             values = np.where(taken, values, np.zeros((), values.dtype))
         hidden = values == -np.inf
         if self._into_softmax and not hidden.all(axis=-1).any():

@@ -192,6 +192,30 @@ class TestChoices:
         x = RNG.normal(size=(4, 2, 3))
         same(net, x, np.where(chosen, x, x.max(axis=2, keepdims=True)))
 
+    @pytest.mark.parametrize("given", ["x t", "x d", "d x"])
+    def test_no_room_is_made_for_what_no_network_has(self, path, given):
+        """Shapes of a few numbers that broadcast to more than any memory holds."""
+        nodes = [
+            node("ConstantOfShape", "wide", "c"),
+            node("ConstantOfShape", "high", "d"),
+            node("Transpose", "x", "t", perm=[0, 2, 1]),
+            node("Cast", "c", "b", to=9),
+            node("Where", f"b {given}", "y"),
+        ]
+        n = 1 << 20
+        tensors = [
+            tensor(np.array([1, n]), "wide"),
+            tensor(np.array([n, 1]), "high"),
+        ]
+        with pytest.raises(UnsupportedLayerError, match="numbers in a row"):
+            load(path, plain(nodes, tensors, ("N", n, 1)))
+
+    def test_no_room_is_made_for_scores(self, path):
+        n = 1 << 20
+        content = plain([node("Attention", "x x x", "y")], [], ("N", 1, n, 1), opset=23)
+        with pytest.raises(UnsupportedLayerError, match="numbers in a row"):
+            load(path, content)
+
     @pytest.mark.parametrize("order", ["c x", "x c", "c x d", "x c t", "t c x d"])
     @pytest.mark.parametrize("axis", [1, -1])
     def test_constants_among_what_is_joined(self, path, order, axis):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats.onnx.call import UNSEEN, Call
+from nninvert.formats.onnx.chain import require_room
 from nninvert.formats.onnx.values import RowsMixed, Shape, Signal
 from nninvert.layers import (
     Contraction,
@@ -59,6 +60,7 @@ def attention(call: Call) -> list[Layer]:
         heads.append(layers[-1].output_shape)
     q, k, v = _repeated(nodes, ends, heads)
     scores = Contraction([q, k], "htd,hsd->hts")
+    require_room(scores.output_shape)
     bent = Rescaling(scores.output_shape, *_scale_and_mask(call, q, k))
     weights = Softmax(scores.output_shape, 2)
     _append(nodes, [scores, bent, weights], "weights", (ends[0], ends[1]))

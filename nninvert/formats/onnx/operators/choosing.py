@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from nninvert.errors import FormatError, UnsupportedLayerError
 from nninvert.formats._arrays import StoredArray
 from nninvert.formats.onnx.call import MAX_PARAMETERS, Call
+from nninvert.formats.onnx.chain import require_room
 from nninvert.formats.onnx.operators.affine import scaled
 from nninvert.formats.onnx.tensors import small
 from nninvert.layers import Concatenate, Layer, Reshape, Take, size_of
@@ -30,9 +31,11 @@ def where(call: Call) -> list[Layer]:
 def _of_two(call: Call, chosen: NDArray[np.bool_]) -> list[Layer]:
     """One behind the other, and of these the numbers that are chosen."""
     first, second = (signal.shape for signal in call.signals)
+    require_room(np.broadcast_shapes(first, second))
     if call.batched and len(first) != len(second):
         raise FormatError("x and y", got=f"{first} and {second}", expected="as many axes")
-    condition, _ = call.aligned(chosen, np.broadcast_shapes(first, second))
+    condition, shape = call.aligned(chosen, np.broadcast_shapes(first, second))
+    require_room(shape)
     border = size_of(first)
     places = np.where(
         condition,
