@@ -4,7 +4,8 @@ A relu, a hard tanh, an elu whose slope jumps at 0: each unit has knots at which
 jumps, and between them it is smooth. A *pattern* says for every such unit between which
 knots it is. With the pattern held, and every piece continued straight beyond its knots,
 the network is smooth everywhere, and equal to the real one wherever the units are where
-the pattern says: on the *cell* of the pattern.
+the pattern says: on the *cell* of the pattern. Kinks inside of branches are not seen as
+such: a block is taken for smooth, and steps have to find their way by its slopes.
 """
 
 from __future__ import annotations
