@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arrays": {"errors"} | STORAGE,
     "formats": GROUND | STORAGE | {"arrays", "linalg", "layers", "network", "layout"},
     "report": GROUND | {"formats", "layers"},
-    "api": GROUND | STORAGE | {"arrays", "formats", *SPINE},
+    "api": GROUND | STORAGE | {"arrays", "formats", "layout", *SPINE},
     "cli": GROUND | {"api", "arrays", "formats", "layout", "report", *SPINE},
     "__main__": {"cli"},
     "__init__": GROUND | {"api", "formats", "network"},

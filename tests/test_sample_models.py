@@ -9,7 +9,7 @@ import pytest
 import nninvert
 from nninvert import tolerances
 from nninvert.arrays import read_array, read_bounds, write_array
-from nninvert.errors import UnsupportedLayerError
+from nninvert.errors import DataError, ShapeError, UnsupportedLayerError
 from nninvert.outcome import Proof, RowStatus, Uniqueness, Verdict
 
 FOLDER = Path(__file__).parent.parent / "sample_models"
@@ -185,6 +185,27 @@ def test_parts_are_read_by_their_names():
         for name, layout in ends
     )
     assert nninvert.check(network, pairs=(x, y)).pairs.same
+
+
+def test_the_library_takes_parts_as_dicts(rng):
+    network = PLANT.load()
+    with np.load(FOLDER / "plant_x.npz") as x, np.load(FOLDER / "plant_y.npz") as y:
+        x, y = dict(x), dict(y)
+    said = network.outputs.unpack(nninvert.forward(network, x))
+    np.testing.assert_allclose(said["purity"], y["purity"], rtol=1e-6)
+    assert nninvert.check(network, pairs=(x, y), inputs=x, target=y).pairs.same
+    result = nninvert.invert(network, y, near=x)
+    assert result.solved.all()
+    found = network.inputs.unpack(result.x)
+    np.testing.assert_allclose(found["profile"], x["profile"], atol=1e-5)
+    one = {name: values[0] for name, values in x.items()}
+    np.testing.assert_allclose(nninvert.forward(network, one)[0, :4], y["levels"][0], 1e-5)
+    with pytest.raises(ShapeError, match="x > flow: got no array of this name among prof"):
+        nninvert.forward(network, {"profile": x["profile"], "feed_T": x["feed_T"]})
+    with pytest.raises(DataError, match="y > levels: got complex numbers"):
+        nninvert.invert(network, y | {"levels": y["levels"] * 1j})
+    with pytest.raises(ShapeError, match="y: got a dict, expected an array because there"):
+        nninvert.invert(CAMERA.load(), {"y": np.zeros((1, 64))})
 
 
 def test_codes_and_probabilities_belong_to_the_first_digits():

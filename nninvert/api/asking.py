@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,13 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nninvert.arrays import LoadedArray
+from nninvert.arrays.parts import join_parts
+from nninvert.arrays.place import Place
 from nninvert.context import Context
-from nninvert.errors import DataError
+from nninvert.errors import DataError, ShapeError
+from nninvert.layout import Layout
 from nninvert.methods.problem import Problem
 from nninvert.methods.question import as_rows, ask
 from nninvert.network import Network
 
-Values = ArrayLike | LoadedArray
+Rows = ArrayLike | LoadedArray
+"""Whole rows of x, or of y."""
+
+Values = Rows | Mapping[str, ArrayLike]
+"""The same, or an array for each part by its name, where there are several."""
 
 
 @contextmanager
@@ -29,6 +36,19 @@ def opened(context: Context | None) -> Iterator[Context]:
         yield made
 
 
+def whole_rows(values: Values, layout: Layout, field: str) -> Rows:
+    """Parts put one behind the other; whole rows as they are."""
+    if not isinstance(values, Mapping):
+        return values
+    parts = layout.named_shapes
+    if not parts:
+        raise ShapeError(
+            field, got="a dict", expected="an array", because="there is only one part"
+        )
+    arrays = {name: np.asarray(given) for name, given in values.items()}
+    return join_parts(arrays, Place("", field, parts), "arrays")
+
+
 def problem_of(
     network: Network,
     y: Values,
@@ -38,10 +58,11 @@ def problem_of(
     **question: Any,
 ) -> Problem:
     """The problem of `ask`; it knows how the values were stored."""
+    y = whole_rows(y, network.outputs, "y")
     problem = ask(
         network,
         stored_targets(y),
-        near=None if near is None else stored(near),
+        near=None if near is None else stored(whole_rows(near, network.inputs, "near")),
         decimals=y.half_step if isinstance(y, LoadedArray) else None,
         context=context,
         **question,
@@ -50,18 +71,18 @@ def problem_of(
     return problem
 
 
-def stored(values: Values) -> NDArray[np.generic]:
+def stored(values: Rows) -> NDArray[np.generic]:
     """The array in the type it came in."""
     return values.values if isinstance(values, LoadedArray) else np.asarray(values)
 
 
-def stored_targets(values: Values) -> NDArray[np.generic]:
+def stored_targets(values: Rows) -> NDArray[np.generic]:
     """The same of targets, in a type that says how precisely they are known."""
     return values.targets if isinstance(values, LoadedArray) else np.asarray(values)
 
 
 def finite_rows(
-    values: Values,
+    values: Rows,
     shape: tuple[int, ...],
     field: str,
     label: Callable[[int], str],

@@ -19,6 +19,7 @@ from nninvert.api.asking import (
     opened,
     problem_of,
     stored_targets,
+    whole_rows,
 )
 from nninvert.api.scaling import in_units_of
 from nninvert.context import Context
@@ -54,8 +55,8 @@ def check(
     Parameters
     ----------
     network : Network
-    target : array, default None
-        Targets, each judged for reachability; the options of `invert` apply to them.
+    target : array or dict, default None
+        Targets as `invert` takes them, each judged for reachability; its options apply.
     pairs : (X, Y), default None
         Compare f(X) with Y. For bare weights whose reading does not fit, other
         orientations and activations are tried, and the report is on the one that fits.
@@ -108,7 +109,8 @@ def check(
             report = _with_jacobian(report, network, found, "targets")
         if inputs is not None:
             shape, label = network.graph.input_shape, network.input_label
-            rows = finite_rows(inputs, shape, "inputs", label)
+            given = whole_rows(inputs, network.inputs, "inputs")
+            rows = finite_rows(given, shape, "inputs", label)
             report = _with_jacobian(report, network, rows.astype(np.float64), "inputs")
         return report if context else replace(report, kept=conclude(used))
 
@@ -118,8 +120,9 @@ def _shake_hands(
 ) -> tuple[Network, PairsReport]:
     """Compare, and try other readings of bare weights where the first does not fit."""
     ends = network.graph.input_shape, network.graph.output_shape
-    given = stored_targets(pairs[1])
-    x = finite_rows(pairs[0], ends[0], "X of --pairs", network.input_label)
+    inputs = whole_rows(pairs[0], network.inputs, "X of --pairs")
+    given = stored_targets(whole_rows(pairs[1], network.outputs, "Y of --pairs"))
+    x = finite_rows(inputs, ends[0], "X of --pairs", network.input_label)
     y = finite_rows(given, ends[1], "Y of --pairs", network.output_label)
     report = handshake.compare_pairs(network, x, y)
     if report.same or not network.source.path:

@@ -45,14 +45,15 @@ def invert(
     ----------
     network : Network
     y : array, shape (rows, n_out), (rows, *output_shape) or output_shape
-        Targets in the type they are known in: float32 values are known to 7 digits.
+        Targets in the type they are known in: float32 values are known to 7 digits. Of a
+        network with several outputs also a dict of an array for each, by its name.
     method : str, default "auto"
         A name in `nninvert.methods.METHODS`, or "auto".
     within : float, str, array or list of float and str, default None
         Absolute tolerance of the outputs, or "3%" of each output's size, or one of these
         for each output; then the x nearest to `near` is wanted. None: to the precision
         of y.
-    near : array, shape (n_in,) or (rows, n_in), default None
+    near : array, shape (n_in,) or (rows, n_in), or dict as for y, default None
         Of several answers the nearest to this; None: the mean that the network's first
         scaler holds, or zero.
     lower, upper : float or array, shape (n_in,), default None

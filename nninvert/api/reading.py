@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import formats
-from nninvert.api.asking import Values, stored
+from nninvert.api.asking import Values, stored, whole_rows
 from nninvert.api.scaling import in_units
 from nninvert.errors import UnsupportedLayerError
 from nninvert.formats import MakeLayer, ReadOptions
@@ -96,6 +96,7 @@ def forward(network: Network, x: Values, *, single: bool | None = None) -> Float
     ----------
     network : Network
     x : array, shape (rows, n_in), (rows, *input_shape) or input_shape
+        Of a network with several inputs also a dict of an array for each, by its name.
     single : bool or None, default None
         True: x is one row; False: its first axis counts rows; None: decide. Where both
         would do, they give the same row.
@@ -105,5 +106,6 @@ def forward(network: Network, x: Values, *, single: bool | None = None) -> Float
     float64 array, shape (rows, n_out)
         NaN in the rows in which x is: what `invert` could not find stays visible.
     """
-    rows = as_rows(stored(x), network.graph.input_shape, "x", single)
+    given = stored(whole_rows(x, network.inputs, "x"))
+    rows = as_rows(given, network.graph.input_shape, "x", single)
     return network.forward(rows.astype(np.float64))

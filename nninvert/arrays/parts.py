@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -40,9 +40,32 @@ def read_parts(stream: BinaryIO, place: Place) -> LoadedArray | None:
     listing = list_npz(stream, file=place.file)
     if not any(name in listing.arrays for name, _ in place.parts):
         return None
+    _require_all([*listing.arrays, *listing.refused], place)
+    arrays = {name: _read(listing, name, place) for name, _ in place.parts}
+    return join_parts(arrays, place, "npz")
+
+
+def join_parts(arrays: Mapping[str, np.ndarray], place: Place, form: str) -> LoadedArray:
+    """Put one array for each part behind the other.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array, shape (rows, *shape), (rows, size) or shape
+    place : Place
+        It knows the parts.
+    form : str
+        What they come from: the result's format.
+
+    Raises
+    ------
+    InputError
+        If an array is missing, holds no numbers, or has another shape.
+    """
+    _require_all(list(arrays), place)
     rows: list[np.ndarray] = []
     for name, shape in place.parts:
-        values = _part(listing, name, place)
+        values = arrays[name]
+        check_type(values.dtype, _inside(place, name))
         count = _rows(values.shape, shape)
         if count == 0 or (rows and len(rows[0]) != count):
             wanted = (str(len(rows[0])) if rows else "rows", *map(str, shape))
@@ -54,23 +77,31 @@ def read_parts(stream: BinaryIO, place: Place) -> LoadedArray | None:
             )
         rows.append(values.reshape(count, -1))
     joined = np.concatenate(rows, axis=1)
-    return LoadedArray(joined, None, None, place.file, "npz", _coarsest(rows))
+    return LoadedArray(joined, None, None, place.file, form, _coarsest(rows))
 
 
-def _part(listing: NpzListing, name: str, place: Place) -> np.ndarray:
-    inner = Place(place.file, place.inside(place.role, name))
+def _read(listing: NpzListing, name: str, place: Place) -> np.ndarray:
     if name in listing.refused:
         raise listing.refused[name]
-    if name not in listing.arrays:
-        raise ShapeError(
-            inner.role,
-            got=f"no array of this name among {shortlist(list(listing.arrays))}",
-            expected="one for each of " + ", ".join(other for other, _ in place.parts),
-            file=place.file,
-        )
     member = listing.arrays[name]
-    check_type(member.header.dtype, inner)
+    # Before the values are read: they may be many.
+    check_type(member.header.dtype, _inside(place, name))
     return member.read()
+
+
+def _inside(place: Place, name: str) -> Place:
+    return Place(place.file, place.inside(place.role, name))
+
+
+def _require_all(names: Sequence[str], place: Place) -> None:
+    for wanted, _ in place.parts:
+        if wanted not in names:
+            raise ShapeError(
+                place.inside(place.role, wanted),
+                got=f"no array of this name among {shortlist(names)}",
+                expected="one for each of " + ", ".join(name for name, _ in place.parts),
+                file=place.file,
+            )
 
 
 def _rows(found: tuple[int, ...], shape: tuple[int, ...]) -> int:
