@@ -211,7 +211,7 @@ def _columns(
     from nninvert.analysis.starting_point import default_near
 
     lower, upper = np.full(network.n_in, -np.inf), np.full(network.n_in, np.inf)
-    near = default_near(network)
+    near = np.full(network.n_in, np.nan)
     fixed: dict[int, float] = {}
     meant = [(names.numbers(row.name, "--bounds"), row) for row in table]
     for numbers, row in sorted(meant, key=lambda pair: -len(pair[0])):
@@ -221,11 +221,13 @@ def _columns(
             near[index] = near[index] if row.near is None else row.near
             if row.fixed is not None:
                 fixed[index] = row.fixed
-    given = any(row.near is not None for row in table)
+    # What nobody gave is not complained of as lying outside.
+    usual = np.clip(default_near(network), lower, upper)
+    usual[list(fixed)] = list(fixed.values())
     return {
         "lower": lower if table else None,
         "upper": upper if table else None,
-        "near": near if given else None,
+        "near": None if np.isnan(near).all() else np.where(np.isnan(near), usual, near),
         "fix": fixed,
     }
 

@@ -12,8 +12,9 @@ _HELP = """Run the network: y = f(x) for each row of X, in float64.
   nninvert forward model.h5 x.npy -o y.npy
   nninvert invert m.h5 y.npy -o - | nninvert forward m.h5 - -o again.npy
 
-X is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal
-gets a small table of y, a pipe all of it as CSV.
+X is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin; of several inputs an .npz
+with an array for each. Without -o a terminal gets a small table of y, a pipe
+all of it as CSV.
 """
 
 

@@ -52,9 +52,9 @@ typical.
 Where many x do, --answers K gives several that lie far apart, --family FILE
 the directions in which x may move while f(x) stays, and how far.
 
-Y is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin. Without -o a terminal
-gets a small table of x, a pipe all of it as CSV. Exits with 5 if some row is
-not solved.
+Y is .npy, .npz:KEY, .h5:DATASET or CSV; - is stdin; of several outputs an
+.npz with an array for each. Without -o a terminal gets a small table of x, a
+pipe all of it as CSV. Exits with 5 if some row is not solved.
 """
 
 _METHODS = "auto, exact, pinv, lsq or milp"

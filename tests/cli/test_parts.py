@@ -184,7 +184,7 @@ def test_bounds_by_part_and_number(two):
     found = asked(bounds="b.csv", fix=["b[1]=7"], upper="a[0]=1,b=9", integer=["b"])
     np.testing.assert_array_equal(found["lower"], [-3, -3, -1, -3, *3 * [-np.inf]])
     np.testing.assert_array_equal(found["upper"], [1, 3, 3, 3, 9, 9, 9])
-    np.testing.assert_array_equal(found["near"], [0, 0, 0.5, 0, 0, 0, 0])
+    np.testing.assert_array_equal(found["near"], [0, 0, 0.5, 0, 2, 2, 2])
     assert found["fix"] == {4: 2.0, 5: 7.0, 6: 2.0}
     assert found["integer"] == [4, 5, 6]
 

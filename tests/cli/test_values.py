@@ -104,7 +104,8 @@ def test_table_of_bounds(network, tmp_path):
     assert found.keywords["lower"].tolist() == [-1, -np.inf, -np.inf]
     assert found.keywords["upper"].tolist() == [1, np.inf, 2]
     assert found.keywords["fix"] == {1: 5.0}
-    assert found.keywords["near"].tolist() == [0, 0, 0.5]
+    # What is fixed, or has bounds, is not near to what it cannot be.
+    assert found.keywords["near"].tolist() == [0, 5, 0.5]
 
 
 def test_options_replace_columns_of_the_table(network, tmp_path):
