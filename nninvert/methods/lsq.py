@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from nninvert.methods import nearest
 from nninvert.methods._base import Attempt, Method
 from nninvert.methods.branches import branch_starts
-from nninvert.methods.pieces import Pieces
 from nninvert.methods.problem import Problem
 from nninvert.methods.search import SECONDS_PER_ROW, Ends, Found, search, solutions
 from nninvert.methods.smoothing import has_kinks
@@ -88,11 +87,9 @@ def _walked(problem: Problem, found: Attempt) -> Attempt:
 
     Where steps that follow slopes jam at a kink, the network may still come closer along
     it or in another of the cells that meet there: see `nearest_rows`. It takes about a
-    second a row, and together no more than the search itself may. Kinks inside of branches
-    cannot be walked along.
+    second a row, and together no more than the search itself may.
     """
-    network = problem.network
-    if not (has_kinks(network) and Pieces(network).units) or nearest.obstacle(problem):
+    if not has_kinks(problem.network) or nearest.obstacle(problem):
         return found
     left = _left(problem, found)
     last = time.monotonic() + SECONDS_PER_ROW * left.size

@@ -10,7 +10,7 @@ from nninvert.layers import Add, Elementwise, Graph, Node
 from nninvert.layers.activations import activation_from_text
 from nninvert.methods.milp.chain import obstacle
 from nninvert.methods.pieces import Pieces
-from nninvert.methods.smoothing import RoundedNetwork, entering_sizes, has_kinks
+from nninvert.methods.smoothing import Kinks, RoundedNetwork, entering_sizes, has_kinks
 from nninvert.network import Network
 
 
@@ -36,25 +36,31 @@ def residual(
     return Network.of_graph(Graph((n,), nodes))
 
 
-def test_kinks_in_branches_are_seen_and_rounded(rng):
+def test_kinks_are_rounded_between_blocks_only(rng):
+    """Blocks stay what they are, whatever the width."""
     net = residual(rng)
+    assert not has_kinks(net)
+    bent = Elementwise((5,), activation_from_text("leaky_relu:0.1"))
+    whole = Network.of_graph(
+        Graph((5,), [*net.graph.nodes, Node(bent, "8", "bent", "LeakyReLU")])
+    )
+    assert has_kinks(whole)
     x = rng.standard_normal((40, 5))
-    sizes = entering_sizes(net, x)
-    assert has_kinks(net)
-    assert len(sizes) == 8
-    exact = net.forward(x)
-    off = [
-        np.abs(RoundedNetwork(net, sizes, width).forward(x) - exact).max()
-        for width in (0.3, 0.03, 1e-6)
-    ]
-    assert off[0] > off[1] > off[2] > 0.0
-    assert off[2] < 1e-5
+    before = net.forward(x)
+    sizes = entering_sizes(whole, x)
+    off = RoundedNetwork(whole, sizes, 0.3).forward(x) - whole.forward(x)
+    expected = Kinks.of(bent.activation).rounding(before, 0.3 * sizes[-1])[0]
+    np.testing.assert_allclose(off, expected, atol=1e-13)
+    assert np.abs(off).max() > 0.01
 
 
 def test_slopes_of_the_rounded_network_are_those_of_its_values(rng):
     net = residual(rng)
     x, dx = rng.standard_normal((2, 20, 5))
-    rounded = RoundedNetwork(net, entering_sizes(net, x), 0.3)
+    bent = Elementwise((5,), activation_from_text("leaky_relu:0.1"))
+    nodes = [*net.graph.nodes, Node(bent, "8", "bent", "LeakyReLU")]
+    whole = Network.of_graph(Graph((5,), nodes))
+    rounded = RoundedNetwork(whole, entering_sizes(whole, x), 0.3)
     near = rounded.linearize(x)
     np.testing.assert_allclose(near.y, rounded.forward(x), atol=1e-13)
     step = 1e-6
