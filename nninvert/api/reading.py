@@ -10,19 +10,11 @@ from numpy.typing import NDArray
 from nninvert import formats
 from nninvert.api.asking import Values, stored, whole_rows
 from nninvert.api.scaling import in_units
-from nninvert.errors import UnsupportedLayerError
 from nninvert.formats import MakeLayer, ReadOptions
 from nninvert.methods.question import as_rows
 from nninvert.network import Network
 
 Float64 = NDArray[np.float64]
-
-
-_OWN = (
-    "Or build them yourself: nninvert.load(path, layers={class_name: function}), see "
-    "help(nninvert.load)"
-)
-"""What only Python offers where a class of layers is not known."""
 
 
 def load(
@@ -80,13 +72,7 @@ def load(
         config=config,
         layers=layers or {},
     )
-    try:
-        network = formats.load(path, options)
-    except UnsupportedLayerError as error:
-        if error.field == "class_name":
-            error.next_step = f"{error.next_step} {_OWN}".lstrip()
-        raise
-    return in_units(network, input_scaler, output_scaler)
+    return in_units(formats.load(path, options), input_scaler, output_scaler)
 
 
 def forward(network: Network, x: Values, *, single: bool | None = None) -> Float64:

@@ -12,6 +12,8 @@ from nninvert.formats._steps import UNKNOWN_SHAPE, Parsed, Step
 from nninvert.formats._wiring import wired_network
 from nninvert.network import Network, Source
 
+_OWN = "build layers of your own in Python: help(nninvert.load)"
+
 
 def build(parsed: Parsed, path: str, options: ReadOptions) -> Network:
     """Build the wanted part of a file's network.
@@ -185,6 +187,6 @@ def _what_can_be_done(steps: Sequence[Step], bad: int, path: str) -> str:
             which = f"Layer {begin.index}"
         return (
             f"{which} can be inverted alone: "
-            f"nninvert invert {model} h.npy --until {name} -o x.npy"
+            f"nninvert invert {model} h.npy --until {name} -o x.npy; or {_OWN}"
         )
-    return ""
+    return _OWN[0].upper() + _OWN[1:]

@@ -393,7 +393,8 @@ def test_every_unknown_layer_is_named_at_once(tmp_path):
         f"{path} > layer 2 'pool' > class_name: got 'Pkg>AttnPool' (custom); also "
         "4 'fn' 'Lambda' (never run), 5 'mine' 'Dense' (custom), expected layers that "
         "nninvert knows (nninvert info --layers). Layers 0-1 can be inverted alone: "
-        f"nninvert invert {path} h.npy --until b -o x.npy"
+        f"nninvert invert {path} h.npy --until b -o x.npy; or build layers of your own in "
+        "Python: help(nninvert.load)"
     )
     _check(path, options=ReadOptions(until="b"))
     problems = [item.problem for item in formats.describe(path).layers]

@@ -345,7 +345,10 @@ class TestClassifiers:
         with pytest.raises(UnsupportedLayerError, match="ArgMax"):
             load(path, content)
 
-    def test_in_python_own_layers_are_offered(self, path):
+    def test_own_layers_are_offered(self, path):
         path.write_bytes(plain([node("Exotic", "x", "y")], [], ("N", 2)))
-        with pytest.raises(UnsupportedLayerError, match=r"nninvert.load\(path, layers="):
+        with pytest.raises(
+            UnsupportedLayerError,
+            match=r"\. Build layers of your own in Python: help\(nninvert.load\)$",
+        ):
             nninvert.load(str(path))
