@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,14 @@ from nninvert.context import Context
 from nninvert.layers._base import Float64, Layer, Linearization, Preimage, size_of
 from nninvert.layers._outside import flat_rows
 from nninvert.linalg.box import Box
-from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
+from nninvert.rootfind.levenberg_marquardt import MOST_STEPS, levenberg_marquardt
 
 STARTS = 24
 """Points from which a row is searched, before it counts as not found."""
+
+WIDE, WIDE_STEPS = 1000, 20
+"""Layers wider than this at both ends are searched from one start, with so many steps: they
+are followed by products alone, and the whole network is searched as fast as one layer."""
 
 _ROUNDING = 1e3 * tolerances.EPS64
 """Of a forward pass, relative to 1 and to its values."""
@@ -39,7 +44,8 @@ def searched_preimage(
     if inside is not None:
         lower, upper = inside.lower, inside.upper
     best, misfit = np.zeros((rows, n)), np.full(rows, np.inf)
-    for start in _starts(n, inside, context):
+    wide = min(n, target.shape[1]) > WIDE
+    for start in islice(_starts(n, inside, context), 1 if wide else STARTS):
         missed = np.flatnonzero(misfit > 1.0)
         if not missed.size or context.should_stop():
             break
@@ -55,6 +61,7 @@ def searched_preimage(
             upper,
             enough=0.5,
             should_stop=context.should_stop,
+            most_steps=WIDE_STEPS if wide else MOST_STEPS,
         )
         off = np.max(weights * np.abs(found.value - target[missed]), axis=1, initial=0.0)
         better = off < misfit[missed]

@@ -6,12 +6,13 @@ from problems import dense
 
 import nninvert
 from nninvert.errors import NninvertError
-from nninvert.layers import Add, Elementwise, Graph, Node
+from nninvert.layers import Add, Elementwise, Graph, Node, _searched
 from nninvert.layers.activations import activation_from_text
 from nninvert.methods.milp.chain import obstacle
 from nninvert.methods.pieces import Pieces
 from nninvert.methods.smoothing import Kinks, RoundedNetwork, entering_sizes, has_kinks
 from nninvert.network import Network
+from nninvert.rootfind.levenberg_marquardt import levenberg_marquardt
 
 
 def residual(
@@ -103,3 +104,21 @@ def test_the_nearest_x_meets_the_tolerance_and_is_no_farther_than_the_known_one(
     assert (np.abs(nninvert.forward(net, found.x) - y) <= 1e-3 * (1 + 1e-12)).all()
     away = np.linalg.norm(found.x - near, axis=1)
     assert (away <= np.linalg.norm(x - near, axis=1) * (1 + 1e-9)).all()
+
+
+def test_wide_blocks_do_not_keep_the_search_of_the_whole_network_waiting(rng, monkeypatch):
+    """Blocks that no formula inverts get one start of few steps each."""
+    calls = []
+
+    def counted(*arguments, **options):
+        calls.append(options["most_steps"])
+        return levenberg_marquardt(*arguments, **options)
+
+    monkeypatch.setattr(_searched, "levenberg_marquardt", counted)
+    monkeypatch.setattr(_searched, "WIDE", 4)
+    net = residual(rng, blocks=1, gain=4.0)
+    x = rng.standard_normal((1, 5))
+    found = nninvert.invert(net, nninvert.forward(net, x))
+    assert found.solved.all()
+    assert calls
+    assert set(calls) == {_searched.WIDE_STEPS}
