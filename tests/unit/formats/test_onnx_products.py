@@ -5,7 +5,7 @@ import pytest
 from onnx_files import node, plain, tensor
 
 from nninvert import formats
-from nninvert.errors import UnsupportedLayerError
+from nninvert.errors import FormatError, UnsupportedLayerError
 
 RNG = np.random.default_rng(7)
 
@@ -75,6 +75,11 @@ class TestProducts:
         x = RNG.normal(size=(5, 2, 3))
         given = {"x": [x], "x t": [x, np.tanh(x)], "x W": [x, kernel]}[inputs]
         same(net, x.reshape(5, -1), np.einsum(equation, *given).reshape(5, -1))
+
+    def test_a_product_of_three(self, path):
+        content = plain([node("MatMul", "x x x", "y")], [], (4, 4))
+        with pytest.raises(FormatError, match="MatMul: got 3 inputs, expected 2"):
+            load(path, content)
 
     @pytest.mark.parametrize("equation", ["bij,cij->bc", "bij,bij->ij", "bii->bi", "b,"])
     def test_einsums_that_are_no_layer(self, path, equation):

@@ -20,6 +20,8 @@ Word = list[str]
 
 def product(call: Call) -> list[Layer]:
     """MatMul of two signals, or of a signal and a stack of constant matrices."""
+    if len(call.inputs) != 2:
+        raise FormatError("MatMul", got=f"{len(call.inputs)} inputs", expected="2")
     shapes = [_shape(call, place) for place in (0, 1)]
     ranks = [len(shape) for shape in shapes]
     if min(ranks) < 1:
