@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 from mutations import damaged_text
@@ -131,7 +132,7 @@ def _spoil(top: Any, chance: random.Random, here: JsonText, other: JsonText) -> 
     if kind == 0:
         del holder[last]
     elif kind <= 3:
-        holder[last] = chance.choice(_WRONG)
+        holder[last] = deepcopy(chance.choice(_WRONG))  # later changes go into it
     elif kind <= 6 and isinstance(value, int | float) and not isinstance(value, bool):
         holder[last] = chance.choice((value + 1, value - 1, -value, value * 2, value * 1.5))
     elif kind <= 6:
