@@ -77,8 +77,8 @@ class TestProducts:
         same(net, x.reshape(5, -1), np.einsum(equation, *given).reshape(5, -1))
 
     def test_a_product_of_three(self, path):
-        content = plain([node("MatMul", "x x x", "y")], [], (4, 4))
-        with pytest.raises(FormatError, match="MatMul: got 3 inputs, expected 2"):
+        content = plain([node("MatMul", "x x x", "y")], [], ("N", 4, 4))
+        with pytest.raises(FormatError, match="MatMul 3 inputs; expected 2"):
             load(path, content)
 
     @pytest.mark.parametrize("equation", ["bij,cij->bc", "bij,bij->ij", "bii->bi", "b,"])
