@@ -26,7 +26,6 @@ from nninvert.outcome import Kind
 
 Float64 = NDArray[np.float64]
 
-_SPECTRUM_STEPS = 60
 _VECTORS_HELD = 16
 """Vectors of float64 that a row needs while LSMR works on it, about."""
 
@@ -73,7 +72,11 @@ class IterativeFactor(Factorisation):
     last, worst : SolveReport or None
         Of the last `solve` or `solve_transposed`, and of the one with the largest backward
         error.
+    spectrum_steps : int
+        Of bidiagonalisation, at most, behind `spectrum`.
     """
+
+    spectrum_steps = 60
 
     def __init__(self, linear_map: LinearMap, outlook: Outlook, context: Context) -> None:
         self._map, self._outlook, self._context = linear_map, outlook, context
@@ -204,12 +207,15 @@ class IterativeFactor(Factorisation):
 
     @cached_property
     def _spectrum(self) -> Spectrum:
+        return self._bidiagonalised()
+
+    def _bidiagonalised(self) -> Spectrum:
         pace = Pace(self._context.should_stop)
         largest = smallest = self._outlook.norm
         method = "norm only: stopped before more was known"
         try:
             found = extreme_values(
-                products_of(self._map, pace), self._context.seed, _SPECTRUM_STEPS
+                products_of(self._map, pace), self._context.seed, self.spectrum_steps
             )
         except PassInterrupted:
             pass
@@ -247,6 +253,9 @@ class IterativeFactor(Factorisation):
         That value is known from above only; `tolerances.ESTIMATE_MARGIN` covers what it
         may be smaller.
         """
-        size = np.linalg.norm(radius, axis=-1, keepdims=True) / self._smallest
+        length = np.linalg.norm(radius, axis=-1, keepdims=True)
+        # Nothing is known of it where the work was stopped first.
+        unknown, smallest = np.full_like(length, np.inf), self._smallest
+        size = np.divide(length, smallest, out=unknown, where=smallest > 0.0)
         bound = np.minimum(tolerances.ESTIMATE_MARGIN * size, tolerances.RADIUS_CAP)
         return np.repeat(bound, self.shape[1], axis=-1)
