@@ -39,7 +39,9 @@ def build(parsed: Parsed, path: str, options: ReadOptions) -> Network:
     bad = [k for k in part if parsed.steps[k].problem]
     if bad:
         raise _refusal(parsed.steps, bad, path)
-    source = Source(path, parsed.format, parsed.notes)
+    whole = options.first is None and options.until is None
+    unread = _unread_inputs(parsed, part) if whole else ()
+    source = Source(path, parsed.format, (*parsed.notes, *unread))
     try:
         network = wired_network(parsed, part, ends, first, source)
     except ShapeError as error:
@@ -148,6 +150,16 @@ def _part(steps: Sequence[Step], first: int | None, ends: Sequence[int]) -> list
         if position != first:
             todo += steps[position].sources
     return sorted(found)
+
+
+def _unread_inputs(parsed: Parsed, part: Sequence[int]) -> tuple[str, ...]:
+    """A note on each input of the file that no layer of the network reads."""
+    read = {source for k in part for source in parsed.steps[k].sources}
+    return tuple(
+        f"input '{name}' is left out: no layer reads it"
+        for k, name in enumerate(parsed.input_names)
+        if -1 - k not in read
+    )
 
 
 def _refusal(steps: Sequence[Step], bad: Sequence[int], path: str) -> UnsupportedLayerError:

@@ -130,6 +130,10 @@ def test_an_input_that_nothing_reads_is_no_part(tmp_path):
     found = formats.describe(path, ReadOptions())
     assert found.inputs == ("/left", "right:0")
     assert [(part.name, part.shape) for part in found.input_parts] == [("x", (3,))]
+    told = formats.load(path, ReadOptions()).source.notes
+    assert "input '/left' is left out: no layer reads it" in told
+    part = formats.load(path, ReadOptions(until="0")).source.notes
+    assert not any("left out" in note for note in part)
 
 
 def test_own_files_keep_the_parts(tmp_path):
