@@ -9,7 +9,12 @@ import pytest
 import nninvert
 from nninvert import tolerances
 from nninvert.arrays import read_array, read_bounds, write_array
-from nninvert.errors import DataError, ShapeError, UnsupportedLayerError
+from nninvert.errors import (
+    DataError,
+    NninvertError,
+    ShapeError,
+    UnsupportedLayerError,
+)
 from nninvert.outcome import Proof, RowStatus, Uniqueness, Verdict
 
 FOLDER = Path(__file__).parent.parent / "sample_models"
@@ -206,6 +211,51 @@ def test_the_library_takes_parts_as_dicts(rng):
         nninvert.invert(network, y | {"levels": y["levels"] * 1j})
     with pytest.raises(ShapeError, match="y: got a dict, expected an array because there"):
         nninvert.invert(CAMERA.load(), {"y": np.zeros((1, 64))})
+
+
+def test_bounds_and_tolerances_are_dicts_of_parts_too():
+    network = PLANT.load()
+    with np.load(FOLDER / "plant_y.npz") as y:
+        y = {name: values[:3] for name, values in y.items()}
+    profile, flow = (dict(network.inputs.named_shapes)[k] for k in ("profile", "flow"))
+    least, most = np.full(flow, -2.0), np.full(profile, 1.5)
+    within = {"levels": "3%", "purity": np.full(y["purity"].shape[1:], 0.02)}
+    result = nninvert.invert(
+        network,
+        y,
+        lower={"flow": least},
+        upper={"flow": 2.0, "profile": most},
+        within=within,
+    )
+    places = network.inputs.offsets
+    lower, upper = (np.full(network.n_in, side) for side in (-np.inf, np.inf))
+    lower[places["flow"]], upper[places["flow"]] = -2.0, 2.0
+    upper[places["profile"]] = 1.5
+    levels = dict(network.outputs.named_shapes)["levels"]
+    each = ["3%"] * int(np.prod(levels)) + [0.02] * (network.n_out - int(np.prod(levels)))
+    assert list(dict(network.outputs.named_shapes)) == ["levels", "purity"]
+    same = nninvert.invert(network, y, lower=lower, upper=upper, within=each)
+    np.testing.assert_array_equal(result.x, same.x)
+    np.testing.assert_array_equal(result.status, same.status)
+    assert result.solved.all()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"lower": {"fluw": 1.0}}, "lower: got a part named 'fluw', expected names among"),
+        (
+            {"upper": {"flow": [1.0] * 7}},
+            r"upper > flow: got shape \(7,\), expected one number",
+        ),
+        ({"within": {"levels": 0.1}}, "within: got nothing for the output 'purity'"),
+    ],
+)
+def test_dicts_of_parts_are_refused_by_name(option, message):
+    with np.load(FOLDER / "plant_y.npz") as y:
+        y = dict(y)
+    with pytest.raises(NninvertError, match=message):
+        nninvert.invert(PLANT.load(), y, **option)
 
 
 def test_codes_and_probabilities_belong_to_the_first_digits():

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from nninvert.api.named_parts import (
+    Bound,
+    Rows,
+    Values,
+    Within,
+    bound_of,
+    tolerances_of,
+    whole_rows,
+)
 from nninvert.arrays import LoadedArray
-from nninvert.arrays.parts import join_parts
-from nninvert.arrays.place import Place
 from nninvert.context import Context
-from nninvert.errors import DataError, ShapeError
-from nninvert.layout import Layout
+from nninvert.errors import DataError
 from nninvert.methods.problem import Problem
 from nninvert.methods.question import as_rows, ask
 from nninvert.network import Network
-
-Rows = ArrayLike | LoadedArray
-"""Whole rows of x, or of y."""
-
-Values = Rows | Mapping[str, ArrayLike]
-"""The same, or an array for each part by its name, where there are several."""
 
 
 @contextmanager
@@ -36,25 +36,15 @@ def opened(context: Context | None) -> Iterator[Context]:
         yield made
 
 
-def whole_rows(values: Values, layout: Layout, field: str) -> Rows:
-    """Parts put one behind the other; whole rows as they are."""
-    if not isinstance(values, Mapping):
-        return values
-    parts = layout.named_shapes
-    if not parts:
-        raise ShapeError(
-            field, got="a dict", expected="an array", because="there is only one part"
-        )
-    arrays = {name: np.asarray(given) for name, given in values.items()}
-    return join_parts(arrays, Place("", field, parts), "arrays")
-
-
 def problem_of(
     network: Network,
     y: Values,
     context: Context,
     *,
     near: Values | None,
+    within: Within | None,
+    lower: Bound | None,
+    upper: Bound | None,
     **question: Any,
 ) -> Problem:
     """The problem of `ask`; it knows how the values were stored."""
@@ -63,6 +53,9 @@ def problem_of(
         network,
         stored_targets(y),
         near=None if near is None else stored(whole_rows(near, network.inputs, "near")),
+        within=tolerances_of(within, network.outputs),
+        lower=bound_of(lower, network.inputs, "lower"),
+        upper=bound_of(upper, network.inputs, "upper"),
         decimals=y.half_step if isinstance(y, LoadedArray) else None,
         context=context,
         **question,

@@ -6,21 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nninvert import formats
 from nninvert.analysis import handshake, sensitivity
 from nninvert.analysis.factor_files import conclude, prepare
 from nninvert.analysis.invertibility import check_network
 from nninvert.analysis.planning import announce_structure
-from nninvert.api.asking import (
-    Values,
-    finite_rows,
-    opened,
-    problem_of,
-    stored_targets,
-    whole_rows,
-)
+from nninvert.api.asking import finite_rows, opened, problem_of, stored_targets
+from nninvert.api.named_parts import Bound, Values, Within, whole_rows
 from nninvert.api.scaling import in_units_of
 from nninvert.context import Context
 from nninvert.formats import ReadOptions
@@ -40,10 +34,10 @@ def check(
     inputs: Values | None = None,
     quick: bool = False,
     max_condition: float | None = None,
-    within: float | str | Sequence[float | str] | ArrayLike | None = None,
+    within: Within | None = None,
     near: Values | None = None,
-    lower: ArrayLike | None = None,
-    upper: ArrayLike | None = None,
+    lower: Bound | None = None,
+    upper: Bound | None = None,
     fix: Mapping[int, float] | None = None,
     integer: Sequence[int] | None = None,
     constraints: Constraints | None = None,

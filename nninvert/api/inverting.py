@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from nninvert.analysis.factor_files import conclude, prepare
 from nninvert.analysis.solves import solve_summaries
-from nninvert.api.asking import Values, opened, problem_of
+from nninvert.api.asking import opened, problem_of
+from nninvert.api.named_parts import Bound, Values, Within
 from nninvert.context import Context
 from nninvert.methods import driver
 from nninvert.methods.answers import require_answers, several
@@ -25,10 +26,10 @@ def invert(
     y: Values,
     *,
     method: str = "auto",
-    within: float | str | Sequence[float | str] | ArrayLike | None = None,
+    within: Within | None = None,
     near: Values | None = None,
-    lower: ArrayLike | None = None,
-    upper: ArrayLike | None = None,
+    lower: Bound | None = None,
+    upper: Bound | None = None,
     fix: Mapping[int, float] | None = None,
     integer: Sequence[int] | None = None,
     constraints: Constraints | None = None,
@@ -49,15 +50,15 @@ def invert(
         network with several outputs also a dict of an array for each, by its name.
     method : str, default "auto"
         A name in `nninvert.methods.METHODS`, or "auto".
-    within : float, str, array or list of float and str, default None
+    within : float, str, array, list of float and str, or dict of them, default None
         Absolute tolerance of the outputs, or "3%" of each output's size, or one of these
-        for each output; then the x nearest to `near` is wanted. None: to the precision
-        of y.
+        for each output, or in a dict for each part of several; then the
+        x nearest to `near` is wanted. None: to the precision of y.
     near : array, shape (n_in,) or (rows, n_in), or dict as for y, default None
         Of several answers the nearest to this; None: the mean that the network's first
         scaler holds, or zero.
-    lower, upper : float or array, shape (n_in,), default None
-        Bounds of x.
+    lower, upper : float, array, shape (n_in,), or dict of them, default None
+        Bounds of x; of a network with several inputs also by the names of some.
     fix : mapping of int to float, default None
         Inputs held at a value.
     integer : sequence of int, default None

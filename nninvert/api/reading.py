@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nninvert import formats
-from nninvert.api.asking import Values, stored, whole_rows
+from nninvert.api.asking import stored
+from nninvert.api.named_parts import Values, whole_rows
 from nninvert.api.scaling import in_units
 from nninvert.formats import MakeLayer, ReadOptions
 from nninvert.methods.question import as_rows
