@@ -17,7 +17,9 @@ import numpy as np
 DISK = 4e8
 """Bytes per second that a disk is taken to read and write: an ordinary solid-state one."""
 
-_PRODUCT = 1024
+_PRODUCT = 640
+"""Smaller matrices than this are multiplied more slowly, larger ones as fast."""
+
 _COPIED = 32 * 2**20
 _LU_SHARE = 0.85
 """Share of the rate of large products that a panelled LU reaches; 0.86 to 0.95 measured."""
