@@ -148,7 +148,6 @@ def _version(file: h5py.File, weights: h5py.Group) -> str:
 
 
 def _parse_model(file: h5py.File, makers: LayerMakers) -> Parsed:
-    import h5py
 
     backend = hdf5.attribute_text(file, "backend")
     if backend is not None and backend not in BACKENDS:
@@ -168,9 +167,7 @@ def _parse_model(file: h5py.File, makers: LayerMakers) -> Parsed:
             because="the architecture alone is no trained network",
             next_step="In Keras: model.load_weights(...), then model.save('m.h5').",
         )
-    weights = hdf5.child(file, WEIGHTS_GROUP)
-    if not isinstance(weights, h5py.Group):
-        raise FormatError(f"'{WEIGHTS_GROUP}'", got="a data set", expected="a group")
+    weights = hdf5.group(file, WEIGHTS_GROUP)
     keras = major(_version(file, weights))
     model = model_from_json(config)
     groups = _groups(weights)
@@ -195,13 +192,9 @@ def _is_of_theano(
 
 def _groups(root: h5py.Group) -> dict[str, Sequence[Hdf5Array]]:
     """The arrays of each layer, in the file's order of layers and arrays."""
-    import h5py
-
     found: dict[str, Sequence[Hdf5Array]] = {}
     for name in _layer_names(root):
-        group = hdf5.child(root, name)
-        if not isinstance(group, h5py.Group):
-            raise FormatError(f"'{group.name}'", got="a data set", expected="a group")
+        group = hdf5.group(root, name)
         if name in found:
             raise FormatError(
                 f"'{root.name}' > attribute 'layer_names'",

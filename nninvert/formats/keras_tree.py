@@ -182,14 +182,9 @@ def _members(groups: Groups) -> set[str]:
 
 def _inner(groups: Groups, name: str) -> list[h5py.Group]:
     """The place of this name below, in the files that have it."""
-    import h5py
-
     found = []
     for parent in groups:
         if name not in hdf5.members(parent):
             continue
-        group = hdf5.child(parent, name)
-        if not isinstance(group, h5py.Group):
-            raise FormatError(f"'{group.name}'", got="a data set", expected="a group")
-        found.append(group)
+        found.append(hdf5.group(parent, name))
     return found

@@ -94,7 +94,7 @@ class OwnHdf5(_OwnReader):
             text = hdf5.attribute_text(file, MEMBER) or ""
             arrays: dict[str, StoredArray] = {}
             if ARRAYS in hdf5.members(file):
-                group = hdf5.child(file, ARRAYS)
+                group = hdf5.group(file, ARRAYS)
                 for name in hdf5.datasets(group, MAX_ARRAYS):
                     arrays[name] = Hdf5Array(hdf5.dataset(group, name))
             return self._parsed(text, arrays, path)

@@ -10,7 +10,7 @@ from nninvert.hdf5.dataset import dataset
 from nninvert.hdf5.listing import datasets, tree
 from nninvert.hdf5.members import members
 from nninvert.hdf5.opening import Inside, is_hdf5, open_hdf5, open_stream
-from nninvert.hdf5.path import child
+from nninvert.hdf5.path import child, group
 from nninvert.hdf5.screening import screen, screen_bytes
 from nninvert.hdf5.values import mapped, place, read, read_block
 
@@ -22,6 +22,7 @@ __all__ = [
     "child",
     "dataset",
     "datasets",
+    "group",
     "is_hdf5",
     "mapped",
     "members",

@@ -72,6 +72,27 @@ def child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     return here
 
 
+def group(parent: h5py.Group, name: str) -> h5py.Group:
+    """Go from `parent` along a path to another group; see `child`.
+
+    Raises
+    ------
+    FormatError
+        As there, and if it is a data set.
+    """
+    import h5py
+
+    found = child(parent, name)
+    if not isinstance(found, h5py.Group):
+        raise FormatError(
+            f"'{found.name}'",
+            got="a data set",
+            expected="a group",
+            file=parent.file.filename,
+        )
+    return found
+
+
 def _components(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".")]
 

@@ -6,6 +6,7 @@ A loop inside the library hears no Ctrl-C, and may take all memory.
 from __future__ import annotations
 
 import mmap
+import os
 
 from nninvert.errors import FormatError
 from nninvert.files import unreadable
@@ -30,11 +31,11 @@ def screen(path: str, start: int = 0) -> None:
         If the library would not come to an end.
     """
     try:
-        with (
-            open(path, "rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            screen_bytes(data, path, start)
+        with open(path, "rb") as stream:
+            if not os.fstat(stream.fileno()).st_size:
+                return  # nothing can be mapped
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                screen_bytes(data, path, start)
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from typing import TypeVar
 
 import numpy as np
@@ -64,7 +65,7 @@ class Groups:
             raise ShapeError(
                 "groups", got=str(groups), expected=f"a divisor of the {channels} channels"
             )
-        fine = (*shape[:place], groups, channels // groups, *shape[place + 1 :])
+        fine = (*shape[:place], index(groups), channels // groups, *shape[place + 1 :])
         return cls(shape, fine, tuple(k for k in range(len(fine)) if k != place))
 
     @property

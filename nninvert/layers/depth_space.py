@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -45,7 +46,7 @@ class _BlockLayer(LinearLayer):
             raise ShapeError("mode", got=repr(mode), expected="'DCR' or 'CRD'")
         if block < 1:
             raise ShapeError("block size", got=str(block), expected="1 or more")
-        self.input_shape, self.block = input_shape, block
+        self.input_shape, self.block = input_shape, index(block)
         self.mode, self.data_format = mode, data_format
         self._output_shape = self._moved_shape()
 

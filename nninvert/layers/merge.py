@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -38,7 +39,7 @@ class PackedParts:
     """
 
     def __init__(self, shapes: Sequence[Sequence[int]]) -> None:
-        self.shapes = tuple(tuple(shape) for shape in shapes)
+        self.shapes = tuple(tuple(map(index, shape)) for shape in shapes)
         if not self.shapes:
             raise ShapeError("parts", got="none", expected="at least one shape")
 

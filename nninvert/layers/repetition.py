@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -41,7 +42,7 @@ class Tile(AxiswiseLayer):
 
     def __init__(self, input_shape: Shape, repeats: Sequence[int]) -> None:
         _require_counts(repeats, len(input_shape))
-        self.input_shape, self.repeats = input_shape, tuple(repeats)
+        self.input_shape, self.repeats = input_shape, tuple(map(index, repeats))
 
     @cached_property
     def axis_maps(self) -> tuple[LinearMap, ...]:
@@ -79,7 +80,7 @@ class RepeatVector(AxiswiseLayer):
 
     def __init__(self, input_shape: Shape, count: int) -> None:
         _require_counts((count,), 1)
-        self.input_shape, self.count = input_shape, count
+        self.input_shape, self.count = input_shape, index(count)
 
     @cached_property
     def axis_maps(self) -> tuple[LinearMap, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -69,7 +70,7 @@ class Reshape(LinearLayer):
                 got=str(target_shape),
                 expected=f"a shape for the {size} numbers of {input_shape}",
             )
-        self._shape = tuple(size // known if k == -1 else k for k in target_shape)
+        self._shape = tuple(size // known if k == -1 else index(k) for k in target_shape)
 
     @property
     def output_shape(self) -> Shape:
@@ -113,7 +114,7 @@ class Permute(LinearLayer):
                 expected=f"each of the {len(input_shape)} axes of {input_shape} once",
             )
         self.input_shape = input_shape
-        self.axes = axes
+        self.axes = tuple(map(index, axes))
 
     @property
     def output_shape(self) -> Shape:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -322,4 +323,4 @@ def positive_axes(axes: tuple[int, ...], shape: Shape) -> tuple[int, ...]:
     rank = len(shape)
     if any(not -rank <= axis < rank for axis in axes):
         raise ShapeError("axis", got=str(axes), expected=f"axes of {shape}, from 0")
-    return tuple(axis % rank for axis in axes)
+    return tuple(index(axis) % rank for axis in axes)

@@ -41,11 +41,20 @@ class Task:
         From a generator and a number of rows.
     widths : list of int
         Of the surrogate.
+    inside : float
+        The share of the training inputs, of each, that lies within the bounds: where data
+        are few, a surrogate is not to be trusted.
     """
 
     simulate: Simulator
     draw: Callable[[np.random.Generator, int], np.ndarray]
     widths: list[int]
+    inside: float
+
+    def bounds(self, x: np.ndarray) -> np.ndarray:
+        """Least and largest input, shape (2, n_in)."""
+        beyond = 0.5 * (1.0 - self.inside)
+        return np.quantile(x, [beyond, 1.0 - beyond], axis=0)
 
 
 def sine(x: np.ndarray) -> np.ndarray:
@@ -68,18 +77,21 @@ def arm(x: np.ndarray) -> np.ndarray:
 
 
 TASKS = {
-    "sine": Task(sine, lambda rng, rows: rng.uniform(-1, 1, (rows, 2)), [2, *[500] * 4, 1]),
+    "sine": Task(
+        sine, lambda rng, rows: rng.uniform(-1, 1, (rows, 2)), [2, *[500] * 4, 1], 1.0
+    ),
     "arm": Task(
         arm,
         lambda rng, rows: rng.standard_normal((rows, 4)) * [0.25, 0.5, 0.5, 0.5],
         [4, *[500] * 4, 2],
+        0.95,
     ),
 }
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A task with its surrogate, test targets and the range of its training inputs."""
+    """A task with its surrogate, test targets and bounds of its inputs."""
 
     name: str
     task: Task
@@ -115,7 +127,7 @@ class Setting:
             f"({time.perf_counter() - started:.0f} s)",
             flush=True,
         )
-        return cls(name, task, parts, network, y, np.stack([x.min(axis=0), x.max(axis=0)]))
+        return cls(name, task, parts, network, y, task.bounds(x))
 
 
 def simulation(settings: Settings) -> None:
@@ -180,7 +192,8 @@ def _proposals(
 ) -> tuple[np.ndarray, float]:
     """The first proposals for one target and their seconds; kept in the folder."""
     seed = settings.seeds[0]
-    path = Path(settings.folder, f"{setting.name}-{seed}-adjoint-{rate:g}-{k}.npz")
+    inside = f"{100 * setting.task.inside:g}"
+    path = Path(settings.folder, f"{setting.name}-{seed}-{inside}-adjoint-{rate:g}-{k}.npz")
     if not path.exists():
         rng = np.random.default_rng([seed, 1, k])
         starts = setting.task.draw(rng, settings.shrunk(torch_surrogates.STARTS))
@@ -195,7 +208,7 @@ def _proposals(
 
 
 def ours(settings: Settings, setting: Setting, most: int) -> None:
-    """Up to `most` answers inside the range of the training inputs, near their middle."""
+    """Up to `most` answers inside the bounds."""
     with counted(setting.network) as count:
         result, seconds = settings.invert(
             setting.network,

@@ -147,7 +147,8 @@ class Call:
 
     def numbers(self, place: int, what: str) -> NDArray[np.float64]:
         """The same in float64."""
-        return self.values(place, what).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # some NaN are called that when cast
+            return self.values(place, what).astype(np.float64)
 
     def shift(
         self, place: int, taken: NDArray[np.bool_] | None = None
@@ -171,7 +172,7 @@ class Call:
         hidden = values == -np.inf
         if self._into_softmax and not hidden.all(axis=-1).any():
             values = np.where(hidden, UNSEEN.astype(values.dtype), values)
-        if not np.isfinite(values.astype(np.float64)).all():
+        if not np.isfinite(values).all():
             raise UnsupportedLayerError("", got="an infinite constant, or none at all")
         return values
 

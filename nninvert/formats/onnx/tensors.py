@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +115,11 @@ def tensor_array(record: TensorRecord, wire: Wire, where: str = "") -> StoredArr
         kind = TYPE_NAMES.get(record.data_type, f"type {record.data_type}")
         raise UnsupportedLayerError("", got=f"'{name}' holds {kind}")
     shape = tuple(record.dims)
-    if any(n < 0 for n in shape):
-        raise FormatError(f"'{name}'", got=f"shape {shape}", expected="lengths")
     dtype: np.dtype[np.generic] = np.dtype(_TYPES[record.data_type])
+    # NumPy refuses such shapes even where one length is 0.
+    counted = math.prod(max(n, 1) for n in shape) * dtype.itemsize
+    if any(n < 0 for n in shape) or counted > sys.maxsize:
+        raise FormatError(f"'{name}'", got=f"shape {shape}", expected="lengths")
     try:
         if record.external is not None:
             path, offset = _beside(record.external, wire.path, _bytes_of(shape, dtype))

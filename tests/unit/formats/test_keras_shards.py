@@ -88,8 +88,9 @@ def test_a_shard_that_is_missing(listed, tmp_path):
         formats.load(listed, config(tmp_path))
 
 
-def test_a_shard_that_is_no_hdf5(listed, tmp_path):
-    (tmp_path / "m_00001.weights.h5").write_text("nothing")
+@pytest.mark.parametrize("content", ["nothing", ""])
+def test_a_shard_that_is_no_hdf5(listed, tmp_path, content):
+    (tmp_path / "m_00001.weights.h5").write_text(content)
     with pytest.raises(FormatError, match=r"m_00001\.weights\.h5"):
         formats.load(listed, config(tmp_path))
 

@@ -565,6 +565,17 @@ class TestHostile:
         with pytest.raises(FormatError, match=what):
             load(path, plain(nodes, [], ("N", 4)))
 
+    def test_a_nan_that_casts_complain_of(self, path):
+        """Signalling NaN, of which NumPy warns when they are cast to float64."""
+        odd = np.array([0x7F800001] * 3, np.uint32).view(np.float32)
+        content = plain(
+            [node("Concat", "x c", "y", axis=1)], [tensor([odd], "c")], ("N", 3)
+        )
+        with pytest.raises(
+            UnsupportedLayerError, match="infinite constant, or none at all"
+        ):
+            load(path, content)
+
     def test_two_initialisers_of_one_name(self, path):
         content = plain(
             [node("Mul", "x W", "y")], [tensor(B, "W"), tensor(B, "W")], ("N", 3)

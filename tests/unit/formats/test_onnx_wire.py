@@ -206,8 +206,9 @@ class TestTensors:
             tensor(np.ones(3, "f4"), "W", dims=(-3,)),
             tensor(np.ones(3), "W", raw=None),
             tensor(np.ones(3), "n", raw=None, kind=INT64, extra=number(7, 1)),
+            tensor([], "n", raw=None, kind=INT64, dims=(0, 1 << 40, 1 << 40)),
         ],
-        ids=["fewer", "huge", "negative", "none", "one"],
+        ids=["fewer", "huge", "negative", "none", "one", "no numbers of a huge shape"],
     )
     def test_more_claimed_than_there(self, opened, message):
         with pytest.raises(FormatError, match="expected"):

@@ -173,6 +173,15 @@ def test_damaged_descriptions(tmp_path, case):
     assert caught.value.file == path
 
 
+def test_arrays_in_a_data_set_instead_of_a_group(tmp_path):
+    path = _with_document(tmp_path, lambda d: None)
+    with h5py.File(path, "a") as file:
+        del file["weights"]
+        file["weights"] = np.ones(3)
+    with pytest.raises(FormatError, match="'/weights': got a data set, expected a group"):
+        formats.load(path)
+
+
 def test_a_graph_without_nodes(tmp_path):
     """Its output is its input, which is described and cannot be a network."""
 
