@@ -25,11 +25,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from nninvert.analysis.advice import smallest_changes
+from nninvert.analysis.continuity import is_continuous
 from nninvert.analysis.findings import (
     activation_name,
     layer_findings,
@@ -39,8 +39,7 @@ from nninvert.analysis.findings import (
 from nninvert.analysis.starting_point import default_near
 from nninvert.analysis.witness import find_witness
 from nninvert.context import Context
-from nninvert.layers import Block, Divide, Elementwise, Layer, LinearLayer, Node, Segment
-from nninvert.layers.activations import Activation, Branch, Trend
+from nninvert.layers import Block, Elementwise, Layer, LinearLayer, Node, Segment
 from nninvert.layers.projected import Projected
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.factor import factorise
@@ -102,7 +101,7 @@ class _Piece:
 
     @property
     def continuous(self) -> bool:
-        return _continuous(self.segment.layer)
+        return is_continuous(self.segment.layer)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -308,27 +307,6 @@ def _open_before(pieces: list[_Piece], wanted: _Piece) -> bool:
         if piece.one_to_one is not True or piece.sizes[0] != piece.sizes[1]:
             return False
     return False
-
-
-def _continuous(layer: Layer) -> bool:
-    """Whether a layer is known to have no jump."""
-    if isinstance(layer, Block):
-        return all(_continuous(node.layer) for node in layer.wiring.nodes)
-    if isinstance(layer, Elementwise):
-        return is_continuous(layer.activation)
-    return not isinstance(layer, Divide)
-
-
-def is_continuous(activation: Activation) -> bool:
-    """Whether its branches join without a jump."""
-    ends = [_ends(branch) for branch in activation.branches]
-    return all(left[1] == right[0] for left, right in pairwise(ends))
-
-
-def _ends(branch: Branch) -> tuple[float, float]:
-    """The limits at the left and the right end of a branch."""
-    low, high = branch.image.lower, branch.image.upper
-    return (high, low) if branch.trend is Trend.DECREASING else (low, high)
 
 
 def _witness(network: Network, context: Context) -> Witness | None:
