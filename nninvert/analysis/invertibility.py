@@ -39,7 +39,7 @@ from nninvert.analysis.findings import (
 from nninvert.analysis.starting_point import default_near
 from nninvert.analysis.witness import find_witness
 from nninvert.context import Context
-from nninvert.layers import Block, Elementwise, Layer, LinearLayer, Node, Segment
+from nninvert.layers import Elementwise, Layer, LinearLayer, Node, Segment
 from nninvert.layers.projected import Projected
 from nninvert.linalg.condition import Spectrum
 from nninvert.linalg.factor import factorise
@@ -350,14 +350,9 @@ def _image(pieces: list[_Piece], network: Network, verdict: Verdict) -> str:
 
 
 def _box(pieces: list[_Piece], n: int) -> str:
-    image = pieces[-1].segment.layer.facts.image if not pieces[-1].is_linear else None
-    if pieces[-1].is_linear:
-        return f"R^{n}"
-    if image is None:
-        layer = pieces[-1].segment.layer
-        everything = isinstance(layer, Block) and layer.is_contraction
-        return f"R^{n}" if everything else f"the values of {activation_name(layer)}"
-    if image[0].is_everything:
+    """What the last layer's values lie in, as far as its structure tells."""
+    image = None if pieces[-1].is_linear else pieces[-1].segment.layer.facts.image
+    if image is None or image[0].is_everything:
         return f"R^{n}"
     text = " or ".join(str(interval) for interval in image)
     return f"{text}^{n}" if len(image) == 1 else f"({text})^{n}"

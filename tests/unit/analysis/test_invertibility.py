@@ -340,8 +340,9 @@ class Digits(SearchedLayer):
 
 
 def test_nothing_is_known_of_jumps_in_a_layer_of_a_user():
-    net = network(np.eye(2), Digits((2,)))
-    assert check_network(net, Context(), quick=True).verdict is Verdict.UNDECIDED
+    found = check_network(network(np.eye(2), Digits((2,))), Context(), quick=True)
+    assert found.verdict is Verdict.UNDECIDED
+    assert found.image == "R^1 or a part of it"
 
 
 # Options.
