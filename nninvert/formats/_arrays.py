@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.linalg.casting import BFLOAT16
+from nninvert.linalg.casting import BFLOAT16, quiet
 from nninvert.linalg.file_matrix import FileMatrix
 from nninvert.linalg.hdf5_matrix import Hdf5Matrix
 from nninvert.linalg.stored import ArrayMatrix, StoredMatrix
@@ -89,7 +89,7 @@ class Hdf5Array(StoredArray):
         """Read through the HDF5 library."""
         from nninvert import hdf5
 
-        return hdf5.read(self._source)
+        return quiet(hdf5.read(self._source))
 
     def _in_file(self) -> StoredMatrix | None:
         """Read in place if stored as one piece, through the HDF5 library otherwise."""
@@ -135,7 +135,7 @@ class PieceArray(StoredArray):
         """Read it; bfloat16 becomes float32."""
         flat = FileMatrix(self._path, self._offset, (1, self.size), self.dtype, self.where)
         values = flat.read(slice(0, 1), slice(0, self.size))
-        return values.astype(values.dtype.newbyteorder("=")).reshape(self.shape)
+        return quiet(values.astype(values.dtype.newbyteorder("=")).reshape(self.shape))
 
     def reshaped(self, shape: tuple[int, ...]) -> PieceArray:
         """The same numbers in the same place under another shape."""
@@ -158,7 +158,7 @@ class NpzArray(StoredArray):
 
     def read(self) -> NDArray[np.generic]:
         """Read the member."""
-        return self._member.read()
+        return quiet(self._member.read())
 
     def _in_file(self) -> StoredMatrix | None:
         """Read in place if stored uncompressed, in either order."""

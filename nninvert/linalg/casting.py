@@ -38,8 +38,16 @@ def cast(values: Array, out: Array) -> None:
     if values.dtype == np.float16 and out.dtype != np.float16:
         _cast_halves(values, out)
         return
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         np.copyto(out, values, casting="unsafe")
+
+
+def quiet(values: Array) -> Array:
+    """The same values; of signalling NaN, which are made quiet, casts would complain."""
+    odd = np.isnan(values) if values.dtype.kind == "f" else None
+    if odd is None or not odd.any():
+        return values
+    return np.where(odd, np.array(np.nan, values.dtype), values)
 
 
 def decode_bfloat16(raw: Array, out: Array) -> None:

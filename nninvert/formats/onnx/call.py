@@ -147,8 +147,7 @@ class Call:
 
     def numbers(self, place: int, what: str) -> NDArray[np.float64]:
         """The same in float64."""
-        with np.errstate(invalid="ignore"):  # some NaN are called that when cast
-            return self.values(place, what).astype(np.float64)
+        return self.values(place, what).astype(np.float64)
 
     def shift(
         self, place: int, taken: NDArray[np.bool_] | None = None

@@ -24,7 +24,7 @@ from nninvert.formats.onnx.fold import MOVES
 from nninvert.formats.onnx.inputs import GraphInput, inputs_of, stated_rows
 from nninvert.formats.onnx.naming import label_of, pruned, renamed
 from nninvert.formats.onnx.normal import Normalisations, passed_on
-from nninvert.formats.onnx.operators import NUMBERS_AT, OPERATORS, SEVERAL, Operator
+from nninvert.formats.onnx.operators import OPERATORS, SEVERAL, Operator, numbers_of
 from nninvert.formats.onnx.order import ordered, readers
 from nninvert.formats.onnx.outputs import wanted_outputs
 from nninvert.formats.onnx.recognise import Recogniser, with_bias
@@ -299,7 +299,7 @@ class Walk:
                 self._fail(node, step, "not supported", call)
                 return
             layers, call = self._operated(OPERATORS[key], call)
-            made = node.outputs[NUMBERS_AT.get(key, 0)]
+            made = numbers_of(key, node.outputs)
             self._append(made, step, layers, call)
             self._refuse_further(node, step, made)
         except UsageError as error:

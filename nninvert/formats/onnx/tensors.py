@@ -14,6 +14,7 @@ from nninvert.files import regular_size
 from nninvert.formats._arrays import PieceArray, StoredArray
 from nninvert.formats.onnx.records import TensorRecord
 from nninvert.formats.onnx.wire import Kind, Span, Wire
+from nninvert.linalg.casting import quiet
 from nninvert.linalg.stored import StoredMatrix
 
 _TYPES = {
@@ -163,7 +164,7 @@ def _typed(
             return PieceArray(wire.path, parts[0].span[0], shape, dtype, name)
         raw = b"".join(wire.short(part.span) for part in parts)
         _check((0, len(raw)), _bytes_of(shape, dtype))
-        return MadeArray(np.frombuffer(raw, dtype).reshape(shape), name)
+        return MadeArray(quiet(np.frombuffer(raw, dtype).reshape(shape)), name)
     pieces = [
         wire.varints(part.span)
         if part.kind is Kind.LENGTH

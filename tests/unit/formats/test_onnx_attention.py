@@ -6,7 +6,7 @@ from onnx_files import INT64, STRING, model, node, plain, tensor, value
 
 import nninvert
 from nninvert import formats
-from nninvert.errors import UnsupportedLayerError
+from nninvert.errors import NninvertError, UnsupportedLayerError
 
 RNG = np.random.default_rng(23)
 
@@ -338,6 +338,18 @@ class TestClassifiers:
     def test_one_score_for_two_classes_is_refused(self, path):
         with pytest.raises(UnsupportedLayerError, match="one score for two classes"):
             load(path, self.content([1.0, 2.0]))
+
+    def test_scores_that_have_no_name(self, path):
+        made = node(
+            "LinearClassifier",
+            "x",
+            "label",
+            domain="ai.onnx.ml",
+            coefficients=[1.0, 2.0, -0.5, 0.25],
+        )
+        label = value("label", ("N",), INT64)
+        with pytest.raises(NninvertError, match="outputs 1; expected 2 or more"):
+            load(path, model([made], [], [value("x", ("N", 2))], [label], ml=3))
 
     def test_a_class_alone_is_refused(self, path):
         nodes = [node("ArgMax", "x", "y", axis=1)]

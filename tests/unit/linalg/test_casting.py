@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nninvert.linalg.casting import cast, decode_bfloat16
+from nninvert.linalg.casting import cast, decode_bfloat16, quiet
 
 HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 FINITE = HALVES[np.isfinite(HALVES)]
@@ -59,3 +59,22 @@ def test_every_bfloat16():
         )
     size = np.where(exponent == 255, np.where(fraction == 0, np.inf, np.nan), size)
     np.testing.assert_array_equal(out, np.where(raw >> 15 == 1, -size, size))
+
+
+@pytest.mark.parametrize(
+    "odd", [np.uint16(0x7D00), np.uint32(0x7F800001), np.uint64(0x7FF0000000000001)]
+)
+def test_signalling_nan_are_made_quiet(odd):
+    stored = np.array([odd, 0], odd.dtype).view(f"f{odd.dtype.itemsize}")
+    made = quiet(stored)
+    assert made.dtype == stored.dtype
+    with np.errstate(all="raise"):
+        assert np.isnan(made.astype(np.float64)).tolist() == [True, False]
+        out = np.empty(2)
+        cast(stored, out)
+    assert np.isnan(out).tolist() == [True, False]
+
+
+def test_what_is_quiet_is_not_copied():
+    for values in (np.array([1.0, np.inf]), np.arange(3), np.array(["a"])):
+        assert quiet(values) is values

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from nninvert.errors import FormatError
 from nninvert.formats.onnx.call import Call
 from nninvert.formats.onnx.operators import (
     activations,
@@ -119,5 +120,13 @@ SEVERAL: dict[tuple[str, str], Callable[[Call], list[list[Layer]]]] = {
 }
 """Operators with several outputs: layers for each."""
 
-NUMBERS_AT: dict[tuple[str, str], int] = {("ai.onnx.ml", "LinearClassifier"): 1}
+_NUMBERS_AT: dict[tuple[str, str], int] = {("ai.onnx.ml", "LinearClassifier"): 1}
 """Which output holds what the operator becomes, where it is not the first."""
+
+
+def numbers_of(key: tuple[str, str], outputs: Sequence[str]) -> str:
+    """The name of the output that holds what the operator becomes."""
+    place = _NUMBERS_AT.get(key, 0)
+    if place >= len(outputs):
+        raise FormatError("outputs", got=str(len(outputs)), expected=f"{place + 1} or more")
+    return outputs[place]
