@@ -59,7 +59,7 @@ class Reshape(LinearLayer):
 
     def __init__(self, input_shape: Shape, target_shape: Shape) -> None:
         self.input_shape = input_shape
-        size = size_of(input_shape)
+        size, target_shape = size_of(input_shape), tuple(map(index, target_shape))
         known = size_of(tuple(k for k in target_shape if k != -1))
         open_axes = target_shape.count(-1)
         whole = all(k > 0 or k == -1 for k in target_shape)
@@ -70,7 +70,7 @@ class Reshape(LinearLayer):
                 got=str(target_shape),
                 expected=f"a shape for the {size} numbers of {input_shape}",
             )
-        self._shape = tuple(size // known if k == -1 else index(k) for k in target_shape)
+        self._shape = tuple(size // known if k == -1 else k for k in target_shape)
 
     @property
     def output_shape(self) -> Shape:

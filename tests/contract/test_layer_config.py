@@ -42,7 +42,7 @@ def changed(config, way, change):
 
 @pytest.mark.parametrize("layer", CASES)
 @pytest.mark.parametrize(
-    "change", [float, lambda k: k + 0.5, bool], ids=["float", "half", "bool"]
+    "change", [float, lambda k: k + 0.5, bool, str], ids=["float", "half", "bool", "text"]
 )
 def test_numbers_that_are_not_whole(layer, change):
     config = json.loads(json.dumps(layer.config()))
