@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -119,7 +120,7 @@ class Fields:
         value = plain(self._present(names, default))
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong(names, value, "a number")
-        if not abs(value) < float("inf"):
+        if not abs(value) <= sys.float_info.max:  # JSON may write longer integers, too
             raise _wrong(names, value, "a finite number")
         return float(value)
 
