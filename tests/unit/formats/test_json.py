@@ -12,7 +12,7 @@ from nninvert.formats._json import Fields
     ids=["long", "negative", "inf", "nan"],
 )
 def test_numbers_that_no_float_holds(value):
-    with pytest.raises(FormatError, match="alpha: got .*expected a finite number"):
+    with pytest.raises(FormatError, match=r"alpha: got .*expected a finite number"):
         Fields({"alpha": value}).number("alpha")
 
 
