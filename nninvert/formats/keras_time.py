@@ -120,6 +120,8 @@ def distributed(classes: Mapping[str, KerasClass]) -> KerasClass:
 
     def build(data: LayerData) -> tuple[Layer, ...]:
         known, config = inner(data.config)
+        if not data.shape:
+            raise UnsupportedLayerError("", got="on an input of shape ()")
         steps, *shape = data.shape
         made = known.build(replace(data, config=config, shapes=(tuple(shape),)))
         return tuple(_lifted(layer, steps) for layer in made)

@@ -70,6 +70,7 @@ def test_contradictions_are_damage(tmp_path, entry, shape, arrays, match):
         (_conv(), (4,), [KERNEL], r"on an input of shape \(4,\)"),
         (_conv(), (5, 4), [KERNEL.astype(np.int8)], "quantised, kernel of int8"),
         (layer("UpSampling1D", "u", size=2), (4,), [], "on an input of shape"),
+        (_timed("Activation", activation="tanh"), (), [], r"on an input of shape \(\)"),
         (layer("UpSampling2D", "u", interpolation="bicubic"), (2, 2, 1), [], "'bicubic'"),
         (
             layer("LayerNormalization", "n", rms_scaling=True),
