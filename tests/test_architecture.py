@@ -40,11 +40,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         name: GROUND | STORAGE | {"layout"} | set(SPINE[:place])
         for place, name in enumerate(SPINE)
     },
+    "names": {"errors", "layout", "network"},
     "arrays": {"errors"} | STORAGE,
     "formats": GROUND | STORAGE | {"arrays", "linalg", "layers", "network", "layout"},
     "report": GROUND | {"formats", "layers"},
-    "api": GROUND | STORAGE | {"arrays", "formats", "layout", *SPINE},
-    "cli": GROUND | {"api", "arrays", "formats", "layout", "report", *SPINE},
+    "api": GROUND | STORAGE | {"arrays", "formats", "layout", "names", *SPINE},
+    "cli": GROUND | {"api", "arrays", "formats", "layout", "names", "report", *SPINE},
     "__main__": {"cli"},
     "__init__": GROUND | {"api", "formats", "network"},
 }

@@ -240,18 +240,47 @@ def test_bounds_and_tolerances_are_dicts_of_parts_too():
     assert result.solved.all()
 
 
+def test_inputs_are_held_by_name():
+    network = PLANT.load()
+    with np.load(FOLDER / "plant_y.npz") as y:
+        y = {name: values[:2] for name, values in y.items()}
+    named = {"feed_T": 0.5, "profile": np.full((2, 3), 0.25), "flow[1]": 2.0}
+    places = network.inputs.offsets
+    held = dict.fromkeys(range(*places["profile"].indices(10)), 0.25)
+    held |= {places["flow"].start + 1: 2.0, places["feed_T"].start: 0.5}
+    by_name = nninvert.invert(network, y, fix=named, integer=["flow"])
+    by_index = nninvert.invert(
+        network, y, fix=held, integer=range(*places["flow"].indices(10))
+    )
+    np.testing.assert_array_equal(by_name.x, by_index.x)
+    assert (by_name.x[:, places["profile"]] == 0.25).all()
+    assert (by_name.x[:, places["flow"]] % 1.0 == 0.0).all()
+    mixed = nninvert.invert(network, y, fix={"feed_T": 0.5, 0: 0.25})
+    assert (mixed.x[:, [0, 9]] == [0.25, 0.5]).all()
+
+
+def test_single_numbers_have_names_too():
+    network = CAMERA.load()
+    y = np.load(FOLDER / "camera_y.npy")[:1]
+    result = nninvert.invert(network, y, lower={"x3": 0.5}, within=0.2)
+    assert result.x[0, 3] >= 0.5
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"lower": {"fluw": 1.0}}, "lower: got a part named 'fluw', expected names among"),
+        ({"lower": {"fluw": 1.0}}, r"--lower: got the input 'fluw'.*Did you mean flow\?"),
         (
             {"upper": {"flow": [1.0] * 7}},
             r"upper > flow: got shape \(7,\), expected one number",
         ),
-        ({"within": {"levels": 0.1}}, "within: got nothing for the output 'purity'"),
+        ({"within": {"levels": 0.1}}, r"within: got nothing for the output 'purity\[0\]'"),
+        ({"lower": {"flow": 0.0, "flow[1]": 1.0}}, r"--lower: got 'flow\[1\]' twice"),
+        ({"fix": {"feed_T": 0.5, 9: 0.25}}, "--fix: got 'feed_T' twice"),
+        ({"integer": ["feed"]}, "--integer: got the input 'feed'"),
     ],
 )
-def test_dicts_of_parts_are_refused_by_name(option, message):
+def test_names_that_do_not_fit(option, message):
     with np.load(FOLDER / "plant_y.npz") as y:
         y = dict(y)
     with pytest.raises(NninvertError, match=message):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nninvert.api.named_parts import (
+from nninvert.api.named import (
     Bound,
+    Fixed,
     Rows,
     Values,
     Within,
     bound_of,
+    fixed_of,
+    indices_of,
     tolerances_of,
     whole_rows,
 )
@@ -45,6 +48,8 @@ def problem_of(
     within: Within | None,
     lower: Bound | None,
     upper: Bound | None,
+    fix: Fixed | None,
+    integer: Sequence[int | str] | None,
     **question: Any,
 ) -> Problem:
     """The problem of `ask`; it knows how the values were stored."""
@@ -53,9 +58,11 @@ def problem_of(
         network,
         stored_targets(y),
         near=None if near is None else stored(whole_rows(near, network.inputs, "near")),
-        within=tolerances_of(within, network.outputs),
-        lower=bound_of(lower, network.inputs, "lower"),
-        upper=bound_of(upper, network.inputs, "upper"),
+        within=tolerances_of(within, network),
+        lower=bound_of(lower, network, "--lower"),
+        upper=bound_of(upper, network, "--upper"),
+        fix=fixed_of(fix, network),
+        integer=indices_of(integer, network),
         decimals=y.half_step if isinstance(y, LoadedArray) else None,
         context=context,
         **question,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from nninvert.analysis.factor_files import conclude, prepare
 from nninvert.analysis.invertibility import check_network
 from nninvert.analysis.planning import announce_structure
 from nninvert.api.asking import finite_rows, opened, problem_of, stored_targets
-from nninvert.api.named_parts import Bound, Values, Within, whole_rows
+from nninvert.api.named import Bound, Fixed, Values, Within, whole_rows
 from nninvert.api.scaling import in_units_of
 from nninvert.context import Context
 from nninvert.formats import ReadOptions
@@ -38,8 +38,8 @@ def check(
     near: Values | None = None,
     lower: Bound | None = None,
     upper: Bound | None = None,
-    fix: Mapping[int, float] | None = None,
-    integer: Sequence[int] | None = None,
+    fix: Fixed | None = None,
+    integer: Sequence[int | str] | None = None,
     constraints: Constraints | None = None,
     single: bool | None = None,
     context: Context | None = None,

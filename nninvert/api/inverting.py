@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from nninvert.analysis.factor_files import conclude, prepare
 from nninvert.analysis.solves import solve_summaries
 from nninvert.api.asking import opened, problem_of
-from nninvert.api.named_parts import Bound, Values, Within
+from nninvert.api.named import Bound, Fixed, Values, Within
 from nninvert.context import Context
 from nninvert.methods import driver
 from nninvert.methods.answers import require_answers, several
@@ -30,8 +30,8 @@ def invert(
     near: Values | None = None,
     lower: Bound | None = None,
     upper: Bound | None = None,
-    fix: Mapping[int, float] | None = None,
-    integer: Sequence[int] | None = None,
+    fix: Fixed | None = None,
+    integer: Sequence[int | str] | None = None,
     constraints: Constraints | None = None,
     nan_is_free: bool = False,
     single: bool | None = None,
@@ -52,16 +52,16 @@ def invert(
         A name in `nninvert.methods.METHODS`, or "auto".
     within : float, str, array, list of float and str, or dict of them, default None
         Absolute tolerance of the outputs, or "3%" of each output's size, or one of these
-        for each output, or in a dict for each part of several; then the
-        x nearest to `near` is wanted. None: to the precision of y.
+        for each output, or in a dict for each of them, or part, by name;
+        then the x nearest to `near` is wanted. None: to the precision of y.
     near : array, shape (n_in,) or (rows, n_in), or dict as for y, default None
         Of several answers the nearest to this; None: the mean that the network's first
         scaler holds, or zero.
     lower, upper : float, array, shape (n_in,), or dict of them, default None
-        Bounds of x; of a network with several inputs also by the names of some.
-    fix : mapping of int to float, default None
-        Inputs held at a value.
-    integer : sequence of int, default None
+        Bounds of x; in a dict those of some inputs, or parts, by name: "T", "image[2]".
+    fix : mapping of int or str to float or array, default None
+        Inputs held at a value, by index or name.
+    integer : sequence of int or str, default None
         Inputs that must be whole numbers.
     constraints : Constraints, default None
         Linear inequalities between inputs.

@@ -10,7 +10,7 @@ from nninvert.analysis.factor_files import conclude, make_factors
 from nninvert.api.asking import opened
 from nninvert.api.checking import check
 from nninvert.api.inverting import invert
-from nninvert.api.named_parts import Values
+from nninvert.api.named import Values
 from nninvert.context import Context
 from nninvert.network import Network
 from nninvert.result import CheckReport, InversionResult, KeptFactors

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nninvert import formats
 from nninvert.api.asking import stored
-from nninvert.api.named_parts import Values, whole_rows
+from nninvert.api.named import Values, whole_rows
 from nninvert.api.scaling import in_units
 from nninvert.formats import MakeLayer, ReadOptions
 from nninvert.methods.question import as_rows

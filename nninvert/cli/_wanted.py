@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nninvert.cli._names import (
-    Names,
     fixed_of,
     indices_of,
     named_values,
@@ -16,6 +15,7 @@ from nninvert.cli._options import Wanted
 from nninvert.cli._values import Sources, number_of, numbers_of
 from nninvert.cli._within import within_of
 from nninvert.errors import UsageError
+from nninvert.names import Names
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nninvert.cli._names import Names, named_values, values_by_name
+from nninvert.cli._names import named_values, values_by_name
 from nninvert.cli._values import Sources, is_share, number_of
 from nninvert.errors import UsageError
+from nninvert.names import output_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +58,7 @@ def _tolerance(text: str) -> float | str | None:
 
 
 def _of_names(pairs: Sequence[tuple[str, str]], network: Network) -> list[float | str]:
-    numbered = tuple(f"y{index}" for index in range(network.n_out))
-    names = Names(network.output_names or numbered, network.outputs, "output")
+    names = output_names(network)
     texts = values_by_name(pairs, names, _OPTION)
     missing = [k for k in range(network.n_out) if k not in texts]
     if missing:

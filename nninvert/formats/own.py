@@ -240,6 +240,8 @@ def _from_document(
         for name, array in arrays.items()
     }
     shape = document.inner("input").wholes("shape")
+    if any(length < 1 for length in shape):
+        raise FormatError("input > shape", got=str(shape), expected="lengths above 0")
     graph = Graph.from_config(document.raw("graph"), weights, shape)
     steps: list[Step] = []
     outputs = _add_steps(graph, (-1,), (), "", arrays, steps)

@@ -3,7 +3,6 @@
 import pytest
 
 from nninvert.cli._names import (
-    Names,
     fixed_of,
     indices_of,
     named_values,
@@ -11,6 +10,7 @@ from nninvert.cli._names import (
 )
 from nninvert.errors import UsageError
 from nninvert.layout import Layout, Part
+from nninvert.names import Names
 
 NAMES = Names(("feed_T", "flow", "x2"))
 

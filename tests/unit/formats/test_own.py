@@ -160,6 +160,10 @@ DAMAGED = {
         lambda d: d["graph"]["nodes"].insert(0, d["graph"]["nodes"][1]),
         "fit|expected",
     ),
+    "a negative shape": (
+        lambda d: d["input"].update(shape=[-1, -3]),
+        r"input > shape: got \(-1, -3\), expected lengths above 0",
+    ),
     "matrices": (lambda d: d.update(matrices=[[1]]), "does not fit"),
 }
 
