@@ -6,6 +6,7 @@ become `Windows`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from nninvert.errors import ShapeError
@@ -106,6 +107,21 @@ def same_padding(sizes: Axes, span: Axes, strides: Axes) -> tuple[Axes, Axes]:
     return before, tuple(t - b for t, b in zip(totals, before, strict=True))
 
 
+MOST_PADDED, MOST_TIMES = 1 << 22, 64
+"""Places of a padded grid: so many, or so many times those of the grid itself."""
+
+
+def _require_room(sizes: Axes, before: Axes, after: Axes) -> None:
+    """Refuse paddings that no memory holds, as those of a dilation by a million."""
+    padded = math.prod(sum(axis) for axis in zip(before, sizes, after, strict=True))
+    if padded > max(MOST_PADDED, MOST_TIMES * math.prod(sizes)):
+        raise ShapeError(
+            "padding",
+            got=f"{padded:,} places of a grid of {sizes}",
+            expected=f"at most {MOST_PADDED:,}, or {MOST_TIMES} times those of the grid",
+        )
+
+
 def windows_over(
     sizes: Axes,
     kernel: Axes,
@@ -147,6 +163,7 @@ def windows_over(
             got=repr(padding),
             expected="'valid', 'same', 'causal' (one axis only) or widths",
         )
+    _require_room(sizes, before, after)
     counts = tuple(
         (first + size + last - k) // stride + 1
         for first, size, last, k, stride in zip(

@@ -277,6 +277,7 @@ def refusals():
     yield "padding", Convolution, shape, kernel, {"padding": [1]}
     wide = {"padding": [(7, 0), 0], "padding_mode": "circular"}
     yield "padding", Convolution, shape, kernel, wide
+    yield "padding", Convolution, shape, kernel, {"padding": "same", "dilation": 10**6}
     yield "padding_mode", Convolution, shape, kernel, {"padding_mode": "reflect"}
     yield "data_format", Convolution, shape, kernel, {"data_format": "NHWC"}
     yield "kernel size", Convolution, (6, 2, 2), kernel, {}
