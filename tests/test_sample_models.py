@@ -278,6 +278,7 @@ def test_single_numbers_have_names_too():
         ({"lower": {"flow": 0.0, "flow[1]": 1.0}}, r"--lower: got 'flow\[1\]' twice"),
         ({"fix": {"feed_T": 0.5, 9: 0.25}}, "--fix: got 'feed_T' twice"),
         ({"integer": ["feed"]}, "--integer: got the input 'feed'"),
+        ({"upper": "high"}, "--upper: got 'high', expected numbers"),
     ],
 )
 def test_names_that_do_not_fit(option, message):

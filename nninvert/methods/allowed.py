@@ -112,7 +112,10 @@ def make_bounds(
 
 
 def _per_input(values: ArrayLike, n_in: int, option: str) -> Float64:
-    array = np.asarray(values, dtype=np.float64).squeeze()
+    try:
+        array = np.asarray(values, dtype=np.float64).squeeze()
+    except (TypeError, ValueError):
+        raise UsageError(option, got=f"{values!r:.60}", expected="numbers") from None
     if array.ndim > 1 or array.size not in (1, n_in):
         raise UsageError(
             option, got=f"shape {array.shape}", expected=f"one number, or {n_in} of them"
